@@ -1,0 +1,111 @@
+# The front door: `make help` lists what can be done. Each target installs what it needs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := help
+
+BUILD := build
+VENV := $(BUILD)/venv
+PY := $(VENV)/bin/python
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH):/usr/sbin:/sbin
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- set-up -------------------------------------------------------------------------------------
+
+system-%:
+	@setup/system $(subst +, ,$*)
+
+$(VENV)/.done: requirements/dev.txt pyproject.toml | system-build
+	@echo "setup: Python environment in $(VENV)"
+	@python3 -m venv --clear $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# --- building -----------------------------------------------------------------------------------
+
+MESON_SETUP = test -f $(1)/build.ninja || meson setup $(1) capture_core $(2) >$(1).log || { cat $(1).log; exit 1; }
+
+.PHONY: engine
+engine: | system-build
+	@mkdir -p $(BUILD)/bin
+	@$(call MESON_SETUP,$(BUILD)/engine,--buildtype=release -Dtests=disabled)
+	@ninja -C $(BUILD)/engine --quiet
+	@for program in ft-capture ft-generate; do ln -sf ../engine/$$program $(BUILD)/bin/$$program; done
+
+.PHONY: build
+build: engine $(VENV)/.done ## build every program into build/bin/
+	@ln -sf ../venv/bin/fieldtap $(BUILD)/bin/fieldtap
+
+.PHONY: freeze
+freeze: $(VENV)/.done | system-build ## freeze the console into one folder, build/frozen/fieldtap/
+	@$(PY) -m fieldtap_image.freeze $(BUILD)/frozen
+
+.PHONY: run
+run: build ## open the console on the lab link
+	@tui/run-on-lab
+
+# --- checking -----------------------------------------------------------------------------------
+
+C_FILES = $(shell git ls-files 'capture_core/*.c' 'capture_core/*.h')
+SHELL_FILES = $(shell git ls-files 'setup/*' '.ci/*' 'tui/run-on-lab' '*.sh' | grep -v packages)
+
+.PHONY: lint
+lint: build | system-build+test ## check style, types, imports and scripts
+	@echo "lint: ruff, mypy, import-linter"
+	@ruff check --quiet .
+	@ruff format --quiet --check .
+	@mypy --no-error-summary capture_core/python hardware tui image provision tests
+	@lint-imports --no-cache >$(BUILD)/lint-imports.log || { cat $(BUILD)/lint-imports.log; exit 1; }
+	@echo "lint: clang-format, shellcheck"
+	@clang-format --dry-run --Werror $(C_FILES)
+	@shellcheck $(SHELL_FILES)
+	@echo "lint: yamllint, ansible-lint"
+	@yamllint --strict .
+	@cd provision && ansible-lint --offline --quiet
+
+.PHONY: sanitize
+sanitize: | system-build+test
+	@mkdir -p $(BUILD)
+	@$(call MESON_SETUP,$(BUILD)/sanitize,--buildtype=debug -Db_sanitize=address$(,)undefined -Db_lundef=false)
+	@ninja -C $(BUILD)/sanitize --quiet
+
+, := ,
+
+.PHONY: test-unit
+test-unit: sanitize build ## run the unit tests of the engine, under sanitizers
+	@meson test -C $(BUILD)/sanitize --print-errorlogs
+
+.PHONY: test
+test: test-unit | system-build+test+image ## run every test
+	@$(PY) -m pytest
+
+.PHONY: bench
+bench: build | system-build+bench ## compare with the peers, in one run, as ratios
+	@$(PY) -m capture_core.bench
+
+# --- the image ----------------------------------------------------------------------------------
+
+.PHONY: image
+image: build freeze | system-build+image ## build the bootable image into build/image/
+	@$(PY) -m fieldtap_image build
+
+.PHONY: image-test
+image-test: image | system-build+test+image ## boot the image in QEMU and capture real traffic in it
+	@$(PY) -m fieldtap_image test
+
+.PHONY: flash
+flash: ## write the image to a stick: make flash DEVICE=/dev/sdX
+	@$(PY) -m fieldtap_image flash "$(DEVICE)"
+
+.PHONY: provision-local
+provision-local: build freeze ## install the appliance's roles on this machine
+	@cd provision && ansible-playbook --inventory inventories/local.yml site.yml
+
+.PHONY: clean
+clean: ## remove what was built (caches of the image stay in ~/.cache/fieldtap)
+	@rm -rf $(BUILD)
