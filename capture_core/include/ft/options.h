@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Command lines as tables: one row an option feeds getopt_long, --help and the man page. A row's
+ * setter writes into the program's own settings struct and explains what is wrong with a value.
+ */
+#ifndef FT_OPTIONS_H
+#define FT_OPTIONS_H
+
+#include "ft/error.h"
+
+struct ft_option {
+	const char *group;     /* heading in --help, for example "Stopping" */
+	const char *long_name; /* without dashes; NULL: short form only */
+	char short_name;       /* 0: long form only */
+	const char *argument;  /* what to call its value in --help; NULL: a flag */
+	const char *help;
+	int (*set)(void *settings, const char *value, struct ft_error *error);
+};
+
+struct ft_program {
+	const char *name;
+	const char *summary;  /* one sentence */
+	const char *synopsis; /* after the program's name */
+	const char *notes;    /* paragraphs after the options, or NULL */
+	const char *examples; /* "command\n    what it does\n" */
+	const struct ft_option *options;
+	unsigned option_count;
+};
+
+enum ft_parsed {
+	FT_PARSED_RUN = 0,  /* settings are filled in */
+	FT_PARSED_DONE = 1, /* --help, --version or --man was answered on stdout */
+};
+
+/* FT_PARSED_*, or -EINVAL with the option named in `error`. No positional arguments are taken. */
+int ft_options_parse(const struct ft_program *program, int argc, char **argv, void *settings,
+		     struct ft_error *error);
+
+#endif

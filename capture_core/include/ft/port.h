@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ports: where frames come from. A port is written `[backend:]device[,key=value...]`; every back
+ * end stands behind the same verbs. One thread at a time may use a port.
+ *
+ *   create -> open -> start -> (receive -> release)* -> close_input -> drain by receive -> free
+ */
+#ifndef FT_PORT_H
+#define FT_PORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "ft/error.h"
+
+enum ft_direction {
+	FT_DIRECTION_IN = 1,
+	FT_DIRECTION_OUT = 2,
+	FT_DIRECTION_BOTH = FT_DIRECTION_IN | FT_DIRECTION_OUT,
+};
+
+/* A received frame; `data` is valid until the batch is released. */
+struct ft_frame {
+	const uint8_t *data;
+	uint64_t stamp_ns;       /* UTC */
+	uint32_t captured_bytes; /* bytes at `data`, without FCS */
+	uint32_t length_bytes;   /* the frame's own length, >= captured_bytes */
+	uint32_t epb_flags;      /* direction and reception type, pcapng EPB flags word */
+	uint16_t interface;      /* which of the port's interfaces, 0 .. interface_count-1 */
+	bool coalesced;          /* longer than the port's MTU allows on the wire */
+};
+
+#define FT_BATCH_FRAMES 64u
+
+struct ft_port_options {
+	enum ft_direction directions;
+	uint32_t snap_bytes;   /* keep at most so many bytes of a frame */
+	uint64_t buffer_bytes; /* kernel ring */
+	bool promiscuous;
+	bool allow_coalesced; /* go on where GRO and LRO cannot be switched off */
+};
+
+/* What the kernel counted at the port's socket since start; both only grow. */
+struct ft_port_counts {
+	uint64_t offered; /* drops included */
+	uint64_t dropped_kernel;
+};
+
+/* The wire's statement: what `offered` must lie between. */
+struct ft_port_wire {
+	const char *source; /* NULL: the port has no wire */
+	uint64_t min;
+	uint64_t max;
+	uint64_t dropped_adapter;
+	int agrees; /* 1, 0, or -1 when this driver's counters prove nothing */
+};
+
+/* One pcapng interface of the port. */
+struct ft_port_interface {
+	char name[80];
+	char description[256];
+	uint16_t link_type;     /* LINKTYPE_ */
+	uint64_t speed_bps;     /* 0: unknown */
+	const char *timestamps; /* where stamps come from: "host", "file" */
+};
+
+struct ft_port;
+
+/* Parse and resolve; opens nothing. -EINVAL, -ENODEV for a port that does not exist. */
+int ft_port_create(const char *spec, const struct ft_port_options *options, struct ft_port **port,
+		   struct ft_error *error);
+
+/* Get sockets, rings and settings; no frame is received yet. */
+int ft_port_open(struct ft_port *port, struct ft_error *error);
+
+/* Open the window: from here on frames are offered. */
+int ft_port_start(struct ft_port *port, struct ft_error *error);
+
+/*
+ * Take up to FT_BATCH_FRAMES frames, waiting at most `timeout_ms` for the first. Returns their
+ * number, 0 on time-out, -ENODATA at the end of a file or once a closed input is drained, another
+ * negative errno (with `error`) when the port is lost. Each batch must be released before the next.
+ */
+int ft_port_receive(struct ft_port *port, struct ft_frame *frames, int timeout_ms,
+		    struct ft_error *error);
+void ft_port_release(struct ft_port *port);
+
+/* Close the window in the kernel; what was queued can still be received, until -ENODATA. */
+int ft_port_close_input(struct ft_port *port, struct ft_error *error);
+
+int ft_port_read_counts(struct ft_port *port, struct ft_port_counts *counts);
+
+/* After draining: compare with the interface's own counters. */
+void ft_port_read_wire(struct ft_port *port, struct ft_port_wire *wire);
+
+/* Close sockets, restore settings. Accepts NULL. */
+void ft_port_free(struct ft_port *port);
+
+const char *ft_port_name(const struct ft_port *port);    /* as the user wrote it, without back end */
+const char *ft_port_backend(const struct ft_port *port); /* "afpacket", "file" */
+const char *ft_port_mode(const struct ft_port *port);    /* the mode obtained: "tpacket_v3", ... */
+/* Whether the source can wait for us: a file can, a wire cannot. */
+bool ft_port_waits(const struct ft_port *port);
+unsigned ft_port_interface_count(const struct ft_port *port);
+const struct ft_port_interface *ft_port_interface(const struct ft_port *port, unsigned index);
+/* Ring size, pause, VLAN filter, GRO and LRO as found and set: an object, owned by the caller. */
+json_t *ft_port_describe(const struct ft_port *port);
+
+#endif

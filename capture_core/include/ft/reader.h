@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading captures: pcap (both byte orders, microseconds and nanoseconds) and pcapng (both byte
+ * orders, several sections and interfaces, enhanced, simple and obsolete packet blocks), from a
+ * file, a FIFO or stdin, one frame at a time in bounded memory. Input is untrusted: every length is
+ * checked before use (draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng).
+ */
+#ifndef FT_READER_H
+#define FT_READER_H
+
+#include <stdint.h>
+
+#include "ft/error.h"
+
+/* Longest frame accepted, as in libpcap's MAXIMUM_SNAPLEN for DLT_USB and most other link types. */
+#define FT_READER_MAX_FRAME_BYTES (256u * 1024u)
+
+struct ft_reader;
+
+struct ft_record {
+	const uint8_t *data;     /* valid until the next call */
+	uint64_t stamp_ns;       /* UTC; 0 where the file has none (simple packet block) */
+	uint32_t captured_bytes; /* bytes at `data` */
+	uint32_t length_bytes;   /* original length */
+	uint32_t epb_flags;      /* 0 where the file has none */
+	uint16_t link_type;      /* LINKTYPE_ of the frame's interface */
+	uint32_t interface;      /* counted over the whole file, sections included */
+};
+
+/* `path` "-" is stdin. -ENOENT, -EACCES, -EBADMSG (not a capture) with a sentence. */
+int ft_reader_open(const char *path, struct ft_reader **reader, struct ft_error *error);
+
+/*
+ * 1 with the next frame, 0 at the end, -EBADMSG where the file is damaged or cut short (frames
+ * before that point have been delivered; the sentence names the byte offset).
+ */
+int ft_reader_next(struct ft_reader *reader, struct ft_record *record, struct ft_error *error);
+
+/* Accepts NULL. */
+void ft_reader_close(struct ft_reader *reader);
+
+#endif

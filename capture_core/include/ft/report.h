@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reports: one JSON object a run, written whole or not at all. */
+#ifndef FT_REPORT_H
+#define FT_REPORT_H
+
+#include <jansson.h>
+
+#include "ft/error.h"
+
+/* Check that a report can be written there, before anything starts. */
+int ft_report_check(const char *path, struct ft_error *error);
+
+/* Write `report` to a new file beside `path`, sync it, then rename it over `path`; "-": stdout. */
+int ft_report_write(const char *path, const json_t *report, struct ft_error *error);
+
+#endif
