@@ -1,0 +1,9 @@
+"""What is plugged into this machine, and may it be trusted to capture.
+
+A library for the console: it prints nothing, changes nothing, and imports no other room.
+`ports.read_ports()` takes the inventory, `checks.run_checks()` judges it.
+
+Three steps are kept apart. *Readers* fetch bytes from the kernel (`sysfs`, `ethtool`, `rtnetlink`,
+`storage`, `clock`, `engine`), parsers beside them turn those bytes into frozen values, and the
+functions in `checks` turn values into verdicts without touching the machine.
+"""
