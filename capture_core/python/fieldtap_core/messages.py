@@ -1,0 +1,198 @@
+"""What an engine says over its control socket, as typed values.
+
+Unknown fields are tolerated, so that an older client reads a newer engine; a missing or mistyped
+field is a `ProtocolError`. Times are nanoseconds since 1970 UTC, counts are since the start of the
+run, bytes are captured bytes without the frame check sequence.
+"""
+
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+
+from fieldtap_core.errors import ProtocolError, RefusedError
+
+LINE_LIMIT_BYTES = 4 * 1024 * 1024
+"""No message is longer: a peer that sends more on one line is not an engine."""
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Result = TypeVar("Result")
+
+
+class Dropped(msgspec.Struct, frozen=True):
+    """Frames that were offered and not stored, by the place that lost them."""
+
+    adapter: Count
+    kernel: Count
+    ring: Count
+    disk: Count
+
+    def total(self) -> int:
+        """Return the frames lost to all causes together."""
+        return self.adapter + self.kernel + self.ring + self.disk
+
+
+class CapturePort(msgspec.Struct, frozen=True):
+    """One port of a capture and its side of the ledger, in frames."""
+
+    port: str
+    backend: str
+    mode: str
+    timestamps: str
+    direction: str
+    offered: Count
+    stored: Count
+    filtered: Count
+    excess: Count
+    dropped: Dropped
+    bytes_stored: Count
+
+
+class CaptureFile(msgspec.Struct, frozen=True):
+    """One file of a capture, by its final name (on disk it is `.partial` while it is written)."""
+
+    path: str
+    packets: Count
+    bytes: Count
+
+
+class Alarm(msgspec.Struct, frozen=True):
+    """Something an engineer must know, in the engine's words."""
+
+    time_ns: Count
+    text: str
+
+
+class Transmitted(msgspec.Struct, frozen=True):
+    """The sending side of a generator. `requested_pps` is null for top speed."""
+
+    port: str
+    backend: str
+    frames: Count
+    submitted: Count
+    bytes: Count
+    requested_pps: float | None
+    late_max_ns: Count
+
+
+class Received(msgspec.Struct, frozen=True):
+    """The receiving side of a generator, in frames."""
+
+    port: str
+    frames: Count
+    lost: Count
+    receiver_dropped: Count
+    duplicate: Count
+    reordered: Count
+    corrupt: Count
+    foreign: Count
+
+
+class _Run(msgspec.Struct, frozen=True, kw_only=True, tag_field="program"):
+    """What every engine says of its run."""
+
+    schema: Literal["fieldtap.status/1"]
+    name: str
+    pid: int
+    state: Literal["running", "stopping"]
+    started_ns: Count
+    now_ns: Count
+    lost: Count
+    alarms: tuple[Alarm, ...]
+    report: str | None = None
+
+
+class CaptureStatus(_Run, frozen=True, kw_only=True, tag="ft-capture"):
+    """`status/1` of ft-capture."""
+
+    ports: tuple[CapturePort, ...]
+    files: tuple[CaptureFile, ...]
+    output: str
+
+
+class GenerateStatus(_Run, frozen=True, kw_only=True, tag="ft-generate"):
+    """`status/1` of ft-generate."""
+
+    tx: Transmitted
+    rx: Received | None
+
+
+Status = CaptureStatus | GenerateStatus
+
+
+class RpcError(msgspec.Struct, frozen=True):
+    """The error member of a JSON-RPC 2.0 response."""
+
+    code: int
+    message: str
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A response, or (with `method` set) a notification."""
+
+    jsonrpc: Literal["2.0"]
+    id: int | None = None
+    method: str | None = None
+    params: msgspec.Raw = msgspec.Raw()
+    result: msgspec.Raw = msgspec.Raw()
+    error: RpcError | None = None
+
+
+class Marked(msgspec.Struct, frozen=True):
+    """The answer to `mark`: when the note was recorded."""
+
+    time_ns: Count
+
+
+class Stopping(msgspec.Struct, frozen=True):
+    """The answer to `stop`."""
+
+    stopping: bool
+
+
+class Subscribed(msgspec.Struct, frozen=True):
+    """The answer to `subscribe`: the rate that the engine will keep."""
+
+    hz: float
+
+
+_reply_decoder = msgspec.json.Decoder(Reply)
+_status_decoder: msgspec.json.Decoder[Status] = msgspec.json.Decoder(Status)
+
+
+def encode_request(request_id: int, method: str, params: dict[str, object]) -> bytes:
+    """Return one request line, newline included."""
+    request = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
+    return msgspec.json.encode(request) + b"\n"
+
+
+def parse_reply(line: bytes) -> Reply:
+    """Read one line from an engine. Raises `ProtocolError`."""
+    try:
+        return _reply_decoder.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"not a JSON-RPC message: {error}") from None
+
+
+def parse_status(raw: bytes | msgspec.Raw) -> Status:
+    """Read a `status/1` object. Raises `ProtocolError`."""
+    try:
+        return _status_decoder.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"not a status/1 object: {error}") from None
+
+
+def status_of(reply: Reply) -> Status:
+    """Return the status that answers `status`. Raises `RefusedError` or `ProtocolError`."""
+    if reply.error is not None:
+        raise RefusedError(reply.error.message)
+    return parse_status(reply.result)
+
+
+def result_of(reply: Reply, kind: type[Result]) -> Result:
+    """Return the result of a response as `kind`. Raises `RefusedError` or `ProtocolError`."""
+    if reply.error is not None:
+        raise RefusedError(reply.error.message)
+    try:
+        return msgspec.json.decode(reply.result, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"unexpected answer: {error}") from None
