@@ -21,6 +21,12 @@ class Verdict(StrEnum):
 ORDER = (Verdict.NOT_APPLICABLE, Verdict.OK, Verdict.WARN, Verdict.UNKNOWN, Verdict.FAIL)
 
 
+class Unreadable(Struct, frozen=True):
+    """Stands where a value would, had it been possible to read it."""
+
+    reason: str  # in the system's words
+
+
 class Check(Struct, frozen=True):
     """One answered question.
 

@@ -1,0 +1,93 @@
+"""Does a port keep quiet, and does nothing pass what it hears to another network?
+
+A capture port must not be noticed: it has no address to answer for, and it is in no bridge or bond.
+"""
+
+import ipaddress
+
+from fieldtap_hardware.ports import Port
+from fieldtap_hardware.verdicts import Check, Evidence, Verdict
+
+# Kinds and drivers of devices that send what one port hears out of another.
+JOINING = ("bridge", "bond", "bonding", "team", "openvswitch", "batadv", "hsr")
+
+
+def check_silence(port: Port) -> Check:
+    """`fail` where frames can be sent on for others, `warn` where the host itself can speak.
+
+    Forwarding on a port without an address is harmless: the kernel routes only what is sent to the
+    port's own MAC, which nobody learns from a silent port.
+    """
+    evidence: Evidence = {
+        "master": port.master,
+        "stacked": [f"{device.name} ({device.kind or 'unknown'})" for device in port.stacked],
+        "addresses": list(port.addresses),
+        "default_route": port.default_route,
+        "forwarding": port.forwarding,
+        "ipv6_autoconfigures": port.ipv6_autoconfigures,
+    }
+    for judge in (_joined, _routes, _speaks, _carries):
+        if finding := judge(port):
+            return Check("port.silent", port.name, *finding[:2], evidence, finding[2])
+    summary = "has no address and is in no bridge or bond"
+    remedy: str | None = None
+    if not port.up and port.ipv6_autoconfigures:
+        summary += "; once up, the kernel will give it an IPv6 address"
+        remedy = f"to keep it silent then: {_ipv6_off(port)}"
+    return Check("port.silent", port.name, Verdict.OK, summary, evidence, remedy)
+
+
+_Finding = tuple[Verdict, str, str] | None
+"""Verdict, summary and remedy of one thing that is wrong; None where it is not."""
+
+
+def _joined(port: Port) -> _Finding:
+    kinds = {device.name: device.kind for device in port.stacked}
+    if port.master is not None:
+        kind = kinds.get(port.master) or "device"
+        remedy = f"take it out: `ip link set dev {port.name} nomaster`"
+        return Verdict.FAIL, f"is part of the {kind} {port.master}", remedy
+    for device in port.stacked:
+        if device.kind in JOINING:
+            remedy = f"remove what joins {port.name} to it: `ip link show type {device.kind}`"
+            return Verdict.FAIL, f"is part of the {device.kind} {device.name}", remedy
+    return None
+
+
+def _routes(port: Port) -> _Finding:
+    if not (port.forwarding and port.addresses):
+        return None
+    remedy = f"choose another port, or stop routing: {_forwarding_off(port)}"
+    return Verdict.FAIL, "has addresses and routes for others", remedy
+
+
+def _speaks(port: Port) -> _Finding:
+    if port.default_route:
+        remedy = "choose a port that the host does not need"
+        return Verdict.WARN, "is the host's own way out (default route)", remedy
+    if not port.addresses:
+        return None
+    interfaces = [ipaddress.ip_interface(address) for address in port.addresses]
+    if all(interface.version == 6 and interface.is_link_local for interface in interfaces):
+        summary = f"speaks IPv6 from the address that the kernel gave it, {port.addresses[0]}"
+        return Verdict.WARN, summary, f"give it none: {_ipv6_off(port)}"
+    remedy = f"remove them if nothing needs them: `ip address flush dev {port.name}`"
+    return Verdict.WARN, f"answers for {', '.join(port.addresses)}", remedy
+
+
+def _carries(port: Port) -> _Finding:
+    if not port.stacked:
+        return None
+    names = ", ".join(device.name for device in port.stacked)
+    remedy = f"remove it if nothing needs it: `ip link delete dev {port.stacked[-1].name}`"
+    return Verdict.WARN, f"carries {names}, which can speak through it", remedy
+
+
+def _ipv6_off(port: Port) -> str:
+    return f"`sysctl -w net/ipv6/conf/{port.name}/disable_ipv6=1`"
+
+
+def _forwarding_off(port: Port) -> str:
+    return " and ".join(
+        f"`sysctl -w net/{family}/conf/{port.name}/forwarding=0`" for family in ("ipv4", "ipv6")
+    )

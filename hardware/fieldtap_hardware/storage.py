@@ -1,0 +1,110 @@
+"""Is there room to capture, and for how long?"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from fieldtap_hardware.budget import (
+    FCS_BYTES,
+    LARGE_FRAME_BYTES,
+    SMALL_FRAME_BYTES,
+    frames_per_second,
+)
+from fieldtap_hardware.ports import Port
+from fieldtap_hardware.verdicts import Check, Evidence, Unreadable, Verdict
+from fieldtap_hardware.words import duration_words, size_words
+
+# An enhanced packet block of pcapng: its frame, and 20 bytes of header, lengths twice, and the
+# options that carry direction flags.
+BLOCK_BYTES = 32
+OPTIONS_BYTES = 12
+
+FAIL_BELOW_S = 10
+WARN_BELOW_S = 600
+
+
+class Storage(Struct, frozen=True):
+    """The file system under a directory for captures, as `df` counts it."""
+
+    size_bytes: int
+    available_bytes: int  # for an unprivileged writer
+    writable: bool  # by this process
+
+
+def read_storage(directory: Path) -> Storage | Unreadable:
+    """The file system under `directory`; the reason where it cannot be told."""
+    try:
+        if not directory.is_dir():
+            return Unreadable("is not a directory" if directory.exists() else "does not exist")
+        figures = os.statvfs(directory)
+    except OSError as error:
+        return Unreadable(f"cannot be read: {error.strerror}")
+    return Storage(
+        size_bytes=figures.f_blocks * figures.f_frsize,
+        available_bytes=figures.f_bavail * figures.f_frsize,
+        writable=os.access(directory, os.W_OK | os.X_OK),
+    )
+
+
+def pcapng_bytes_per_second(speed_bps: float, frame_bytes: int) -> float:
+    """What a capture of line rate in frames of `frame_bytes`, FCS included, writes to disk."""
+    captured_bytes = frame_bytes - FCS_BYTES
+    padded_bytes = (captured_bytes + 3) & ~3
+    block_bytes = BLOCK_BYTES + padded_bytes + OPTIONS_BYTES
+    return block_bytes * frames_per_second(speed_bps, frame_bytes)
+
+
+def check_storage(directory: Path, storage: Storage | Unreadable, ports: Sequence[Port]) -> Check:
+    """Judge the time until the disk is full at the line rate of all `ports`, one direction each.
+
+    `fail` without a writable directory or below 10 seconds, `warn` below 10 minutes, `unknown`
+    while the speed of a port is not known.
+    """
+    if isinstance(storage, Unreadable):
+        remedy = f"make the directory, or name another: `mkdir -p {directory}`"
+        return _check(directory, Verdict.FAIL, storage.reason, {}, remedy)
+    line_rate_bps = sum(port.speed_bps or 0 for port in ports)
+    small = pcapng_bytes_per_second(line_rate_bps, SMALL_FRAME_BYTES)
+    large = pcapng_bytes_per_second(line_rate_bps, LARGE_FRAME_BYTES)
+    # Small frames fill the disk fastest, so they decide.
+    seconds_left = storage.available_bytes / small if small else None
+    unknown = [port.name for port in ports if port.speed_bps is None]
+    evidence: Evidence = {
+        "size_bytes": storage.size_bytes,
+        "available_bytes": storage.available_bytes,
+        "writable": storage.writable,
+        "line_rate_bps": line_rate_bps,
+        "ports_of_unknown_speed": unknown,
+        "bytes_per_second_64_byte_frames": round(small),
+        "bytes_per_second_1518_byte_frames": round(large),
+        "seconds_left_64_byte_frames": seconds_left and int(seconds_left),
+        "seconds_left_1518_byte_frames": int(storage.available_bytes / large) if large else None,
+    }
+    free = f"{size_words(storage.available_bytes)} free"
+    remedy = "free some space, name a directory on a larger disk, or keep a ring of files"
+    if not storage.writable:
+        remedy = (
+            f"let this user write there: `chgrp fieldtap {directory}` and `chmod g+w {directory}`"
+        )
+        return _check(directory, Verdict.FAIL, "is not writable by this user", evidence, remedy)
+    if seconds_left is None or (unknown and seconds_left >= FAIL_BELOW_S):
+        why = f"the speed of {', '.join(unknown)} is not known" if unknown else "no port was named"
+        summary = f"{free}; {why}, so the time left is not known either"
+        verdict = Verdict.UNKNOWN if storage.available_bytes else Verdict.FAIL
+        return _check(
+            directory, verdict, summary, evidence, remedy if verdict is Verdict.FAIL else None
+        )
+    summary = f"{free}, {duration_words(seconds_left)} of line rate in 64-byte frames"
+    if seconds_left < FAIL_BELOW_S:
+        return _check(directory, Verdict.FAIL, summary, evidence, remedy)
+    if seconds_left < WARN_BELOW_S:
+        return _check(directory, Verdict.WARN, summary, evidence, remedy)
+    return _check(directory, Verdict.OK, summary, evidence)
+
+
+def _check(
+    directory: Path, verdict: Verdict, summary: str, evidence: Evidence, remedy: str | None = None
+) -> Check:
+    return Check("storage.space", os.fspath(directory), verdict, summary, evidence, remedy)
