@@ -32,7 +32,7 @@ RX_FILTER_ALL = 1 << 1
 TX_TYPE_ON = 1 << 1
 
 
-class Timestamping(Struct, frozen=True):
+class Timestamping(Struct, frozen=True, kw_only=True):
     """What the driver says it can stamp; a statement, not a measurement."""
 
     phc_index: int | None  # /dev/ptpN

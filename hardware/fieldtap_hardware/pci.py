@@ -10,7 +10,7 @@ from fieldtap_hardware.sysfs import parse_int, parse_pcie_gtps, parse_pcie_width
 ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 
 
-class PciFunction(Struct, frozen=True):
+class PciFunction(Struct, frozen=True, kw_only=True):
     """A PCI function on the way from an adapter to the processor, and its PCI Express link.
 
     Link figures are None for conventional PCI, for an emulated device without a link, and where the

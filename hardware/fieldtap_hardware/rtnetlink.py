@@ -73,9 +73,11 @@ def parse_addresses(answer: bytes) -> dict[int, tuple[str, ...]]:
         attributes = dict(_attributes(body[ADDRESS.size :]))
         # On a point-to-point port IFA_ADDRESS is the far end and IFA_LOCAL our own.
         raw = attributes.get(IFA_LOCAL, attributes.get(IFA_ADDRESS, b""))
-        if len(raw) in (4, 16):
-            text = f"{ipaddress.ip_address(raw)}/{prefix_length}"
-            addresses[index] = (*addresses.get(index, ()), text)
+        try:
+            interface = ipaddress.ip_interface((raw, prefix_length))
+        except ValueError:
+            continue
+        addresses[index] = (*addresses.get(index, ()), interface.with_prefixlen)
     return addresses
 
 

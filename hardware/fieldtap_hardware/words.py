@@ -23,8 +23,8 @@ def duration_words(seconds: float) -> str:
 
 
 def _scaled(value: float, unit: str) -> str:
-    for prefix in ("", "k", "M", "G"):
-        if value < 1000:
+    for prefix in ("", "k", "M", "G", "T"):
+        if value < 999.5:  # above, three digits would round to 1000
             return f"{value:.3g} {prefix}{unit}"
         value /= 1000
-    return f"{value:.3g} T{unit}"
+    return f"{value:.0f} P{unit}"
