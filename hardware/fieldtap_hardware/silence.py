@@ -12,6 +12,10 @@ from fieldtap_hardware.verdicts import Check, Evidence, Verdict
 JOINING = ("bridge", "bond", "bonding", "team", "openvswitch", "batadv", "hsr")
 
 
+_Finding = tuple[Verdict, str, str | None] | None
+"""Verdict, summary and remedy, where a question has an answer; None to go on asking."""
+
+
 def check_silence(port: Port) -> Check:
     """`fail` where frames can be sent on for others, `warn` where the host itself can speak.
 
@@ -26,19 +30,9 @@ def check_silence(port: Port) -> Check:
         "forwarding": port.forwarding,
         "ipv6_autoconfigures": port.ipv6_autoconfigures,
     }
-    for judge in (_joined, _routes, _speaks, _carries):
-        if finding := judge(port):
-            return Check("port.silent", port.name, *finding[:2], evidence, finding[2])
-    summary = "has no address and is in no bridge or bond"
-    remedy: str | None = None
-    if not port.up and port.ipv6_autoconfigures:
-        summary += "; once up, the kernel will give it an IPv6 address"
-        remedy = f"to keep it silent then: {_ipv6_off(port)}"
-    return Check("port.silent", port.name, Verdict.OK, summary, evidence, remedy)
-
-
-_Finding = tuple[Verdict, str, str] | None
-"""Verdict, summary and remedy of one thing that is wrong; None where it is not."""
+    finding = _joined(port) or _routes(port) or _speaks(port) or _carries(port) or _silent(port)
+    verdict, summary, remedy = finding
+    return Check("port.silent", port.name, verdict, summary, evidence, remedy)
 
 
 def _joined(port: Port) -> _Finding:
@@ -81,6 +75,14 @@ def _carries(port: Port) -> _Finding:
     names = ", ".join(device.name for device in port.stacked)
     remedy = f"remove it if nothing needs it: `ip link delete dev {port.stacked[-1].name}`"
     return Verdict.WARN, f"carries {names}, which can speak through it", remedy
+
+
+def _silent(port: Port) -> tuple[Verdict, str, str | None]:
+    summary = "has no address and is in no bridge or bond"
+    if port.up or not port.ipv6_autoconfigures:
+        return Verdict.OK, summary, None
+    summary += "; once up, the kernel will give it an IPv6 address"
+    return Verdict.OK, summary, f"to keep it silent then: {_ipv6_off(port)}"
 
 
 def _ipv6_off(port: Port) -> str:

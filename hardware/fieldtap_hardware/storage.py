@@ -65,43 +65,51 @@ def check_storage(directory: Path, storage: Storage | Unreadable, ports: Sequenc
     if isinstance(storage, Unreadable):
         remedy = f"make the directory, or name another: `mkdir -p {directory}`"
         return _check(directory, Verdict.FAIL, storage.reason, {}, remedy)
-    line_rate_bps = sum(port.speed_bps or 0 for port in ports)
-    small = pcapng_bytes_per_second(line_rate_bps, SMALL_FRAME_BYTES)
-    large = pcapng_bytes_per_second(line_rate_bps, LARGE_FRAME_BYTES)
-    # Small frames fill the disk fastest, so they decide.
-    seconds_left = storage.available_bytes / small if small else None
+    evidence = _evidence(storage, ports)
+    if not storage.writable:
+        remedy = f"let this user write there: `chgrp fieldtap {directory}`, `chmod g+w {directory}`"
+        return _check(directory, Verdict.FAIL, "is not writable by this user", evidence, remedy)
+    seconds_left = _seconds_left(storage, _line_rate_bps(ports), SMALL_FRAME_BYTES)
     unknown = [port.name for port in ports if port.speed_bps is None]
+    free = f"{size_words(storage.available_bytes)} free"
+    remedy = "free some space, name a directory on a larger disk, or keep a ring of files"
+    if not storage.available_bytes:
+        return _check(directory, Verdict.FAIL, "is full", evidence, remedy)
+    if seconds_left is None or (unknown and seconds_left >= FAIL_BELOW_S):
+        why = f"the speed of {', '.join(unknown)} is not known" if unknown else "no port was named"
+        summary = f"{free}; {why}, so the time left is not known either"
+        return _check(directory, Verdict.UNKNOWN, summary, evidence)
+    summary = f"{free}, {duration_words(seconds_left)} of line rate in 64-byte frames"
+    if seconds_left >= WARN_BELOW_S:
+        return _check(directory, Verdict.OK, summary, evidence)
+    verdict = Verdict.FAIL if seconds_left < FAIL_BELOW_S else Verdict.WARN
+    return _check(directory, verdict, summary, evidence, remedy)
+
+
+def _evidence(storage: Storage, ports: Sequence[Port]) -> Evidence:
     evidence: Evidence = {
         "size_bytes": storage.size_bytes,
         "available_bytes": storage.available_bytes,
         "writable": storage.writable,
-        "line_rate_bps": line_rate_bps,
-        "ports_of_unknown_speed": unknown,
-        "bytes_per_second_64_byte_frames": round(small),
-        "bytes_per_second_1518_byte_frames": round(large),
-        "seconds_left_64_byte_frames": seconds_left and int(seconds_left),
-        "seconds_left_1518_byte_frames": int(storage.available_bytes / large) if large else None,
+        "line_rate_bps": _line_rate_bps(ports),
+        "ports_of_unknown_speed": [port.name for port in ports if port.speed_bps is None],
     }
-    free = f"{size_words(storage.available_bytes)} free"
-    remedy = "free some space, name a directory on a larger disk, or keep a ring of files"
-    if not storage.writable:
-        remedy = (
-            f"let this user write there: `chgrp fieldtap {directory}` and `chmod g+w {directory}`"
-        )
-        return _check(directory, Verdict.FAIL, "is not writable by this user", evidence, remedy)
-    if seconds_left is None or (unknown and seconds_left >= FAIL_BELOW_S):
-        why = f"the speed of {', '.join(unknown)} is not known" if unknown else "no port was named"
-        summary = f"{free}; {why}, so the time left is not known either"
-        verdict = Verdict.UNKNOWN if storage.available_bytes else Verdict.FAIL
-        return _check(
-            directory, verdict, summary, evidence, remedy if verdict is Verdict.FAIL else None
-        )
-    summary = f"{free}, {duration_words(seconds_left)} of line rate in 64-byte frames"
-    if seconds_left < FAIL_BELOW_S:
-        return _check(directory, Verdict.FAIL, summary, evidence, remedy)
-    if seconds_left < WARN_BELOW_S:
-        return _check(directory, Verdict.WARN, summary, evidence, remedy)
-    return _check(directory, Verdict.OK, summary, evidence)
+    for frame_bytes in (SMALL_FRAME_BYTES, LARGE_FRAME_BYTES):
+        rate = pcapng_bytes_per_second(_line_rate_bps(ports), frame_bytes)
+        seconds_left = _seconds_left(storage, _line_rate_bps(ports), frame_bytes)
+        evidence[f"bytes_per_second_{frame_bytes}_byte_frames"] = round(rate)
+        evidence[f"seconds_left_{frame_bytes}_byte_frames"] = seconds_left
+    return evidence
+
+
+def _line_rate_bps(ports: Sequence[Port]) -> int:
+    return sum(port.speed_bps or 0 for port in ports)
+
+
+def _seconds_left(storage: Storage, line_rate_bps: int, frame_bytes: int) -> int | None:
+    """Whole seconds; None while no port has a speed. Small frames fill the disk fastest."""
+    rate = pcapng_bytes_per_second(line_rate_bps, frame_bytes)
+    return int(storage.available_bytes / rate) if rate else None
 
 
 def _check(
