@@ -7,7 +7,7 @@
 #include <time.h>
 
 #define FT_NS_PER_SECOND 1000000000ull
-#define FT_NS_PER_MS     1000000ull
+#define FT_NS_PER_MS	 1000000ull
 
 static inline uint64_t ft_clock_read_ns(clockid_t clock)
 {

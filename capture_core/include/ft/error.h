@@ -18,7 +18,8 @@ int ft_fail(struct ft_error *error, int code, const char *format, ...)
 
 /*
  * The exit code of the command contract for a negative errno met before or at opening: 2 for what
- * is wrong with the command itself (-EINVAL, -ENODEV), 1 for everything that the machine refuses.
+ * is wrong with the command itself (-EINVAL, -ENODEV, -EEXIST), 1 for everything that the machine
+ * refuses.
  */
 int ft_exit_code(int code);
 

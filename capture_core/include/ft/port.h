@@ -24,12 +24,13 @@ enum ft_direction {
 /* A received frame; `data` is valid until the batch is released. */
 struct ft_frame {
 	const uint8_t *data;
-	uint64_t stamp_ns;       /* UTC */
+	uint64_t stamp_ns;	 /* UTC */
 	uint32_t captured_bytes; /* bytes at `data`, without FCS */
-	uint32_t length_bytes;   /* the frame's own length, >= captured_bytes */
-	uint32_t epb_flags;      /* direction and reception type, pcapng EPB flags word */
-	uint16_t interface;      /* which of the port's interfaces, 0 .. interface_count-1 */
-	bool coalesced;          /* longer than the port's MTU allows on the wire */
+	uint32_t length_bytes;	 /* the frame's own length, >= captured_bytes */
+	uint64_t dropped_before; /* lost by the kernel since the port's previous frame */
+	uint32_t epb_flags;	 /* direction and reception type, pcapng EPB flags word */
+	uint16_t interface;	 /* which of the port's interfaces, 0 .. interface_count-1 */
+	bool coalesced;		 /* longer than the port's MTU allows on the wire */
 };
 
 #define FT_BATCH_FRAMES 64u
@@ -61,8 +62,8 @@ struct ft_port_wire {
 struct ft_port_interface {
 	char name[80];
 	char description[256];
-	uint16_t link_type;     /* LINKTYPE_ */
-	uint64_t speed_bps;     /* 0: unknown */
+	uint16_t link_type;	/* LINKTYPE_ */
+	uint64_t speed_bps;	/* 0: unknown */
 	const char *timestamps; /* where stamps come from: "host", "file" */
 };
 
@@ -90,7 +91,7 @@ void ft_port_release(struct ft_port *port);
 /* Close the window in the kernel; what was queued can still be received, until -ENODATA. */
 int ft_port_close_input(struct ft_port *port, struct ft_error *error);
 
-int ft_port_read_counts(struct ft_port *port, struct ft_port_counts *counts);
+void ft_port_read_counts(struct ft_port *port, struct ft_port_counts *counts);
 
 /* After draining: compare with the interface's own counters. */
 void ft_port_read_wire(struct ft_port *port, struct ft_port_wire *wire);
@@ -98,9 +99,9 @@ void ft_port_read_wire(struct ft_port *port, struct ft_port_wire *wire);
 /* Close sockets, restore settings. Accepts NULL. */
 void ft_port_free(struct ft_port *port);
 
-const char *ft_port_name(const struct ft_port *port);    /* as the user wrote it, without back end */
+const char *ft_port_name(const struct ft_port *port); /* as the user wrote it, without back end */
 const char *ft_port_backend(const struct ft_port *port); /* "afpacket", "file" */
-const char *ft_port_mode(const struct ft_port *port);    /* the mode obtained: "tpacket_v3", ... */
+const char *ft_port_mode(const struct ft_port *port);	 /* the mode obtained: "tpacket_v3", ... */
 /* Whether the source can wait for us: a file can, a wire cannot. */
 bool ft_port_waits(const struct ft_port *port);
 unsigned ft_port_interface_count(const struct ft_port *port);

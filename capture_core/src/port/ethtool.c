@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "port/ethtool.h"
+
+#include <net/if.h> /* before the kernel's own */
+
+#include <errno.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MAX_FEATURES 512u
+#define WORDS(count) (((count) + 31u) / 32u)
+
+static int command(const char *device, void *request)
+{
+	struct ifreq ifr = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", device);
+	ifr.ifr_data = request;
+	rc = ioctl(fd, SIOCETHTOOL, &ifr) < 0 ? -errno : 0;
+	close(fd);
+	return rc;
+}
+
+void ft_ethtool_driver(const char *device, char *name, size_t bytes)
+{
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+
+	if (command(device, &info) != 0)
+		info.driver[0] = '\0';
+	snprintf(name, bytes, "%.*s", (int)sizeof(info.driver), info.driver);
+}
+
+uint64_t ft_ethtool_speed_bps(const char *device)
+{
+	struct {
+		struct ethtool_link_settings settings;
+		uint32_t masks[3 * 127];
+	} request = {.settings.cmd = ETHTOOL_GLINKSETTINGS};
+
+	if (command(device, &request) != 0)
+		return 0;
+	/* The kernel answers first with the mask size that it wants, negated. */
+	if (request.settings.link_mode_masks_nwords < 0) {
+		int8_t words = (int8_t)-request.settings.link_mode_masks_nwords;
+
+		memset(&request, 0, sizeof(request));
+		request.settings.cmd = ETHTOOL_GLINKSETTINGS;
+		request.settings.link_mode_masks_nwords = words;
+		if (command(device, &request) != 0)
+			return 0;
+	}
+	if (request.settings.speed == (uint32_t)SPEED_UNKNOWN)
+		return 0;
+	return request.settings.speed * 1000000ull;
+}
+
+/* The number of features and the index of one of them; negative errno. */
+static int find_feature(const char *device, const char *feature, uint32_t *count)
+{
+	struct ethtool_gstrings *strings;
+	struct {
+		struct ethtool_sset_info info;
+		uint32_t count;
+	} request = {.info.cmd = ETHTOOL_GSSET_INFO, .info.sset_mask = 1ull << ETH_SS_FEATURES};
+	int rc = command(device, &request);
+
+	if (rc != 0)
+		return rc;
+	if (request.info.sset_mask == 0 || request.count > MAX_FEATURES)
+		return -EOPNOTSUPP;
+	*count = request.count;
+	strings = calloc(1, sizeof(*strings) + (size_t)request.count * ETH_GSTRING_LEN);
+	if (strings == NULL)
+		return -ENOMEM;
+	strings->cmd = ETHTOOL_GSTRINGS;
+	strings->string_set = ETH_SS_FEATURES;
+	strings->len = request.count;
+	rc = command(device, strings);
+	if (rc == 0)
+		rc = -ENOENT;
+	for (uint32_t i = 0; rc == -ENOENT && i < request.count; i++) {
+		const char *name = (const char *)strings->data + (size_t)i * ETH_GSTRING_LEN;
+
+		if (strncmp(name, feature, ETH_GSTRING_LEN) == 0)
+			rc = (int)i;
+	}
+	free(strings);
+	return rc;
+}
+
+int ft_ethtool_feature(const char *device, const char *feature)
+{
+	struct {
+		struct ethtool_gfeatures features;
+		struct ethtool_get_features_block blocks[WORDS(MAX_FEATURES)];
+	} request = {.features.cmd = ETHTOOL_GFEATURES};
+	uint32_t count;
+	int index = find_feature(device, feature, &count), rc;
+
+	if (index < 0)
+		return index == -ENOENT || index == -EOPNOTSUPP ? 0 : index;
+	request.features.size = WORDS(count);
+	rc = command(device, &request);
+	if (rc != 0)
+		return rc;
+	return (request.blocks[index / 32].active >> (index % 32)) & 1;
+}
+
+int ft_ethtool_set_feature(const char *device, const char *feature, bool on)
+{
+	struct {
+		struct ethtool_sfeatures features;
+		struct ethtool_set_features_block blocks[WORDS(MAX_FEATURES)];
+	} request = {.features.cmd = ETHTOOL_SFEATURES};
+	uint32_t count;
+	int index = find_feature(device, feature, &count), rc;
+
+	if (index < 0)
+		return index;
+	request.features.size = WORDS(count);
+	request.blocks[index / 32].valid = 1u << (index % 32);
+	request.blocks[index / 32].requested = (uint32_t)on << (index % 32);
+	rc = command(device, &request);
+	if (rc != 0)
+		return rc;
+	return ft_ethtool_feature(device, feature) == (int)on ? 0 : -EBUSY;
+}
+
+json_t *ft_ethtool_describe(const char *device)
+{
+	struct ethtool_ringparam ring = {.cmd = ETHTOOL_GRINGPARAM};
+	struct ethtool_pauseparam pause = {.cmd = ETHTOOL_GPAUSEPARAM};
+	int vlan_filter = ft_ethtool_feature(device, "rx-vlan-filter");
+	json_t *object = json_object();
+	bool known = command(device, &ring) == 0;
+
+	json_object_set_new(object, "rx_ring", known ? json_integer(ring.rx_pending) : json_null());
+	json_object_set_new(object, "rx_ring_max",
+			    known ? json_integer(ring.rx_max_pending) : json_null());
+	known = command(device, &pause) == 0;
+	json_object_set_new(object, "pause_rx",
+			    known ? json_boolean(pause.rx_pause != 0) : json_null());
+	json_object_set_new(object, "pause_tx",
+			    known ? json_boolean(pause.tx_pause != 0) : json_null());
+	json_object_set_new(object, "vlan_filter",
+			    vlan_filter >= 0 ? json_boolean(vlan_filter) : json_null());
+	return object;
+}

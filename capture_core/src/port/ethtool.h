@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a driver says of itself and lets one switch, by SIOCETHTOOL (linux/ethtool.h). */
+#ifndef FT_PORT_ETHTOOL_H
+#define FT_PORT_ETHTOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+/* "veth", "sfc", ...; an empty string when the driver has no name. */
+void ft_ethtool_driver(const char *device, char *name, size_t bytes);
+
+/* Link speed in bits a second, 0 when unknown. */
+uint64_t ft_ethtool_speed_bps(const char *device);
+
+/* 1 on, 0 off or absent, negative errno. `feature` as in `ethtool -k` of the kernel: "rx-gro". */
+int ft_ethtool_feature(const char *device, const char *feature);
+
+/* 0, or negative errno; -EBUSY when the driver keeps the feature as it was. */
+int ft_ethtool_set_feature(const char *device, const char *feature, bool on);
+
+/* {rx_ring, rx_ring_max, pause_rx, pause_tx, vlan_filter}; null where the driver does not say. */
+json_t *ft_ethtool_describe(const char *device);
+
+#endif

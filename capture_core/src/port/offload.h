@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Keeping frames as they were on the wire. GRO and LRO join received frames; they are off while a
+ * capture runs. What was on is written down first, in a file that every engine on the port holds a
+ * shared lock on: the last one to end restores it, or the next engine to start after a crash.
+ *
+ * A veth peer hands over frames that its stack has not segmented yet. It stops doing so while an
+ * XDP program that accepts them is attached here (drivers/net/veth.c veth_fix_features), so one
+ * that passes every frame is. It goes with the process.
+ */
+#ifndef FT_PORT_OFFLOAD_H
+#define FT_PORT_OFFLOAD_H
+
+#include "ft/error.h"
+
+struct ft_offload {
+	char device[16];
+	char path[4096]; /* empty: nothing to restore */
+	int state_fd;
+	int xdp_link_fd;
+};
+
+/*
+ * -EPERM or -EBUSY when frames may arrive joined and that cannot be changed. Restores what crashed
+ * engines left on any port of this network namespace.
+ */
+int ft_offload_stop(const char *device, int ifindex, struct ft_offload *offload,
+		    struct ft_error *error);
+
+/* Undo it, unless another engine still needs it. */
+void ft_offload_restore(struct ft_offload *offload);
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ft/port.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "port/port_ops.h"
+
+static const struct ft_port_ops *const backends[] = {&ft_port_afpacket, &ft_port_file};
+
+/* `[backend:]device`; a bare `-` is stdin, any other bare device an interface. */
+static const struct ft_port_ops *choose_backend(const char *spec, const char **device)
+{
+	for (unsigned i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
+		size_t length = strlen(backends[i]->name);
+
+		if (strncmp(spec, backends[i]->name, length) == 0 && spec[length] == ':') {
+			*device = spec + length + 1;
+			return backends[i];
+		}
+	}
+	*device = spec;
+	return strcmp(spec, "-") == 0 ? &ft_port_file : &ft_port_afpacket;
+}
+
+int ft_port_create(const char *spec, const struct ft_port_options *options, struct ft_port **port,
+		   struct ft_error *error)
+{
+	struct ft_port *p = calloc(1, sizeof(*p));
+	const char *device;
+	int rc;
+
+	if (p == NULL)
+		return ft_fail(error, -ENOMEM, "out of memory");
+	p->ops = choose_backend(spec, &device);
+	p->options = *options;
+	p->device = strdup(device);
+	if (device[0] == '\0')
+		rc = ft_fail(error, -EINVAL, "port '%s' names no device", spec);
+	else if (p->device == NULL)
+		rc = ft_fail(error, -ENOMEM, "out of memory");
+	else
+		rc = p->ops->create(p, error);
+	if (rc != 0) {
+		ft_port_free(p);
+		return rc;
+	}
+	*port = p;
+	return 0;
+}
+
+int ft_port_open(struct ft_port *port, struct ft_error *error)
+{
+	return port->ops->open(port, error);
+}
+
+int ft_port_start(struct ft_port *port, struct ft_error *error)
+{
+	return port->ops->start(port, error);
+}
+
+int ft_port_receive(struct ft_port *port, struct ft_frame *frames, int timeout_ms,
+		    struct ft_error *error)
+{
+	return port->ops->receive(port, frames, timeout_ms, error);
+}
+
+void ft_port_release(struct ft_port *port)
+{
+	port->ops->release(port);
+}
+
+int ft_port_close_input(struct ft_port *port, struct ft_error *error)
+{
+	return port->ops->close_input(port, error);
+}
+
+void ft_port_read_counts(struct ft_port *port, struct ft_port_counts *counts)
+{
+	port->ops->read_counts(port, counts);
+}
+
+void ft_port_read_wire(struct ft_port *port, struct ft_port_wire *wire)
+{
+	*wire = (struct ft_port_wire){.agrees = -1};
+	if (port->ops->read_wire != NULL)
+		port->ops->read_wire(port, wire);
+}
+
+void ft_port_free(struct ft_port *port)
+{
+	if (port == NULL)
+		return;
+	if (port->state != NULL)
+		port->ops->free(port);
+	free(port->device);
+	free(port);
+}
+
+const char *ft_port_name(const struct ft_port *port)
+{
+	return port->device;
+}
+
+const char *ft_port_backend(const struct ft_port *port)
+{
+	return port->ops->name;
+}
+
+const char *ft_port_mode(const struct ft_port *port)
+{
+	return port->mode;
+}
+
+bool ft_port_waits(const struct ft_port *port)
+{
+	return port->ops->waits;
+}
+
+unsigned ft_port_interface_count(const struct ft_port *port)
+{
+	return port->interface_count;
+}
+
+const struct ft_port_interface *ft_port_interface(const struct ft_port *port, unsigned index)
+{
+	return &port->interfaces[index];
+}
+
+json_t *ft_port_describe(const struct ft_port *port)
+{
+	return port->ops->describe != NULL ? port->ops->describe(port) : json_null();
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+
+#define NULL_OUTPUT "null:"
+#define MAX_ASIDE   100000
+
+struct ft_output {
+	char path[PATH_MAX];
+	char partial[PATH_MAX + 8]; /* empty: a stream */
+	int fd;			    /* -1: null */
+	int directory_fd;	    /* -1: a stream */
+	uint64_t bytes;
+	bool dirty;
+	EVP_MD_CTX *hash; /* NULL: not asked for */
+	char sha256[65];
+};
+
+/* Give `path` the first free name PATH.1, PATH.2, ... in its place. */
+static int move_aside(const char *path, struct ft_error *error)
+{
+	char aside[PATH_MAX + 24];
+
+	for (int i = 1; i < MAX_ASIDE; i++) {
+		snprintf(aside, sizeof(aside), "%s.%d", path, i);
+		if (renameat2(AT_FDCWD, path, AT_FDCWD, aside, RENAME_NOREPLACE) == 0) {
+			fprintf(stderr, "ft-capture: %s existed and is now %s\n", path, aside);
+			return 0;
+		}
+		if (errno != EEXIST)
+			break;
+	}
+	return ft_fail(error, -errno, "%s exists and cannot be renamed: %s", path, strerror(errno));
+}
+
+/* What a dead engine left is moved aside; what a live one writes is its own. */
+static int clear_partial(struct ft_output *output, struct ft_error *error)
+{
+	int fd = open(output->partial, O_RDWR | O_CLOEXEC);
+	int rc;
+
+	if (fd < 0)
+		return errno == ENOENT
+			       ? 0
+			       : ft_fail(error, -errno, "%s: %s", output->partial, strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		rc = ft_fail(error, -EBUSY,
+			     "-w %s: a running capture is writing it; choose another name",
+			     output->path);
+	else
+		rc = move_aside(output->partial, error);
+	close(fd);
+	return rc;
+}
+
+static int open_file(struct ft_output *output, struct ft_error *error)
+{
+	char copy[PATH_MAX];
+	int rc;
+
+	snprintf(output->partial, sizeof(output->partial), "%s.partial", output->path);
+	rc = clear_partial(output, error);
+	if (rc != 0)
+		return rc;
+	strcpy(copy, output->path);
+	output->directory_fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (output->directory_fd >= 0)
+		output->fd = open(output->partial, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0664);
+	if (output->fd < 0)
+		return ft_fail(error, -errno, "-w %s: cannot be written: %s", output->path,
+			       strerror(errno));
+	flock(output->fd, LOCK_EX | LOCK_NB);
+	return 0;
+}
+
+static int open_stream(struct ft_output *output, struct ft_error *error)
+{
+	if (strcmp(output->path, "-") == 0)
+		output->fd = dup(STDOUT_FILENO);
+	else
+		output->fd = open(output->path, O_WRONLY | O_CLOEXEC);
+	if (output->fd < 0)
+		return ft_fail(error, -errno, "-w %s: cannot be written: %s", output->path,
+			       strerror(errno));
+	return 0;
+}
+
+static int start_hash(struct ft_output *output, struct ft_error *error)
+{
+	output->hash = EVP_MD_CTX_new();
+	if (output->hash == NULL || EVP_DigestInit_ex(output->hash, EVP_sha256(), NULL) != 1)
+		return ft_fail(error, -ENOMEM, "SHA-256 is not available");
+	return 0;
+}
+
+int ft_output_open(const char *path, bool hashed, struct ft_output **output, struct ft_error *error)
+{
+	struct ft_output *o = calloc(1, sizeof(*o));
+	struct stat status;
+	bool exists = stat(path, &status) == 0;
+	int rc = 0;
+
+	if (o == NULL)
+		return ft_fail(error, -ENOMEM, "out of memory");
+	o->fd = o->directory_fd = -1;
+	snprintf(o->path, sizeof(o->path), "%s", path);
+	if (strlen(path) >= sizeof(o->path))
+		rc = ft_fail(error, -ENAMETOOLONG, "-w: the path is too long");
+	else if (exists && S_ISDIR(status.st_mode))
+		rc = ft_fail(error, -EINVAL, "-w %s: is a directory; name a file in it", path);
+	else if (strcmp(path, "-") == 0 || (exists && !S_ISREG(status.st_mode)))
+		rc = open_stream(o, error);
+	else if (strcmp(path, NULL_OUTPUT) != 0)
+		rc = open_file(o, error);
+	if (rc == 0 && hashed && ft_output_is_kept(o))
+		rc = start_hash(o, error);
+	if (rc != 0) {
+		ft_output_free(o);
+		return rc;
+	}
+	*output = o;
+	return 0;
+}
+
+static void account(struct ft_output *output, const void *data, size_t bytes)
+{
+	output->bytes += bytes;
+	output->dirty = true;
+	if (output->hash != NULL)
+		EVP_DigestUpdate(output->hash, data, bytes);
+}
+
+size_t ft_output_write(struct ft_output *output, const void *data, size_t bytes,
+		       struct ft_error *error)
+{
+	size_t wrote = 0;
+
+	if (output->fd < 0) {
+		output->bytes += bytes;
+		return bytes;
+	}
+	while (wrote < bytes) {
+		ssize_t count = write(output->fd, (const char *)data + wrote, bytes - wrote);
+
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count < 0) {
+			ft_fail(error, -errno, "writing %s: %s", output->path, strerror(errno));
+			return wrote;
+		}
+		wrote += (size_t)count;
+	}
+	account(output, data, bytes);
+	return bytes;
+}
+
+void ft_output_cut(struct ft_output *output, const void *data, size_t wrote, size_t keep)
+{
+	if (output->directory_fd < 0) /* a stream: its reader has them all */
+		keep = wrote;
+	account(output, data, keep);
+	if (output->directory_fd >= 0 && ftruncate(output->fd, (off_t)output->bytes) == 0)
+		lseek(output->fd, (off_t)output->bytes, SEEK_SET);
+}
+
+int ft_output_sync(struct ft_output *output, struct ft_error *error)
+{
+	if (output->directory_fd < 0 || !output->dirty)
+		return 0;
+	if (fdatasync(output->fd) != 0 || fsync(output->directory_fd) != 0)
+		return ft_fail(error, -errno, "syncing %s: %s", output->path, strerror(errno));
+	output->dirty = false;
+	return 0;
+}
+
+static void finish_hash(struct ft_output *output)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned bytes = 0;
+
+	if (output->hash == NULL || EVP_DigestFinal_ex(output->hash, digest, &bytes) != 1)
+		return;
+	for (unsigned i = 0; i < bytes && i < 32; i++)
+		snprintf(output->sha256 + 2 * i, 3, "%02x", digest[i]);
+}
+
+int ft_output_finish(struct ft_output *output, struct ft_error *error)
+{
+	int rc = ft_output_sync(output, error);
+
+	finish_hash(output);
+	if (rc != 0 || output->directory_fd < 0)
+		return rc;
+	if (access(output->path, F_OK) == 0)
+		rc = move_aside(output->path, error);
+	if (rc != 0)
+		return rc;
+	if (renameat2(AT_FDCWD, output->partial, AT_FDCWD, output->path, RENAME_NOREPLACE) != 0 ||
+	    fsync(output->directory_fd) != 0)
+		return ft_fail(error, -errno, "%s: cannot be renamed to %s: %s", output->partial,
+			       output->path, strerror(errno));
+	return 0;
+}
+
+void ft_output_discard(struct ft_output *output)
+{
+	if (output->directory_fd >= 0)
+		unlink(output->partial);
+}
+
+const char *ft_output_path(const struct ft_output *output)
+{
+	return output->path;
+}
+
+bool ft_output_is_kept(const struct ft_output *output)
+{
+	return output->fd >= 0;
+}
+
+bool ft_output_is_file(const struct ft_output *output)
+{
+	return output->directory_fd >= 0;
+}
+
+uint64_t ft_output_bytes(const struct ft_output *output)
+{
+	return output->bytes;
+}
+
+const char *ft_output_sha256(const struct ft_output *output)
+{
+	return output->sha256[0] != '\0' ? output->sha256 : NULL;
+}
+
+void ft_output_free(struct ft_output *output)
+{
+	if (output == NULL)
+		return;
+	if (output->fd >= 0)
+		close(output->fd);
+	if (output->directory_fd >= 0)
+		close(output->directory_fd);
+	EVP_MD_CTX_free(output->hash);
+	free(output);
+}

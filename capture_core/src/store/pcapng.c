@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ft/pcapng.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+enum block_type {
+	BLOCK_INTERFACE = 1,
+	BLOCK_STATISTICS = 5,
+	BLOCK_SECTION = 0x0A0D0D0A,
+};
+
+enum option_code {
+	OPT_END = 0,
+	OPT_COMMENT = 1,
+	SHB_HARDWARE = 2,
+	SHB_OS = 3,
+	SHB_APPLICATION = 4,
+	IF_NAME = 2,
+	IF_DESCRIPTION = 3,
+	IF_SPEED = 8,
+	IF_TSRESOL = 9,
+	IF_FILTER = 11,
+	ISB_STARTTIME = 2,
+	ISB_ENDTIME = 3,
+	ISB_IFRECV = 4,
+	ISB_IFDROP = 5,
+	ISB_FILTERACCEPT = 6,
+	ISB_OSDROP = 7,
+	ISB_USRDELIV = 8,
+	/* Local use: the top bit is set. */
+	LOCAL_CLOCK = 0x8001,
+	LOCAL_DROPS = 0x8002,
+};
+
+#define BYTE_ORDER_MAGIC 0x1A2B3C4Du
+#define NANOSECONDS	 9u
+
+/* A block under construction; `used` grows past `room` when it does not fit. */
+struct block {
+	uint8_t *out;
+	size_t room;
+	size_t used;
+};
+
+static void put(struct block *block, const void *bytes, size_t count)
+{
+	static const uint8_t zeros[4];
+	size_t padding = -count & 3u;
+
+	if (block->used + count + padding <= block->room) {
+		memcpy(block->out + block->used, bytes, count);
+		memcpy(block->out + block->used + count, zeros, padding);
+	}
+	block->used += count + padding;
+}
+
+static void put_u32(struct block *block, uint32_t value)
+{
+	put(block, &value, sizeof(value));
+}
+
+static void put_option(struct block *block, uint16_t code, const void *bytes, size_t count)
+{
+	const uint16_t header[2] = {code, (uint16_t)count};
+
+	put(block, header, sizeof(header));
+	put(block, bytes, count);
+}
+
+static void put_text(struct block *block, uint16_t code, const char *text)
+{
+	if (text[0] != '\0')
+		put_option(block, code, text, strlen(text));
+}
+
+static void put_u64_option(struct block *block, uint16_t code, uint64_t value)
+{
+	put_option(block, code, &value, sizeof(value));
+}
+
+/* Times in options are two words, high first, as in packet blocks. */
+static void put_time_option(struct block *block, uint16_t code, uint64_t ns)
+{
+	const uint32_t words[2] = {(uint32_t)(ns >> 32), (uint32_t)ns};
+
+	put_option(block, code, words, sizeof(words));
+}
+
+static struct block begin(uint8_t *out, size_t room, uint32_t type)
+{
+	struct block block = {.out = out, .room = room};
+
+	put_u32(&block, type);
+	put_u32(&block, 0); /* the length, known at the end */
+	return block;
+}
+
+static size_t end(struct block *block)
+{
+	uint32_t total;
+
+	put_option(block, OPT_END, "", 0);
+	total = (uint32_t)block->used + 4;
+	put_u32(block, total);
+	if (block->used > block->room)
+		return 0;
+	memcpy(block->out + 4, &total, sizeof(total));
+	return block->used;
+}
+
+size_t ft_pcapng_write_section(uint8_t *out, size_t room, const char *application)
+{
+	struct block block = begin(out, room, BLOCK_SECTION);
+	const uint16_t version[2] = {1, 0};
+	const int64_t length_unknown = -1;
+	struct utsname machine;
+	char os[200];
+
+	put_u32(&block, BYTE_ORDER_MAGIC);
+	put(&block, version, sizeof(version));
+	put(&block, &length_unknown, sizeof(length_unknown));
+	if (uname(&machine) == 0) {
+		put_text(&block, SHB_HARDWARE, machine.machine);
+		snprintf(os, sizeof(os), "%s %s", machine.sysname, machine.release);
+		put_text(&block, SHB_OS, os);
+	}
+	put_text(&block, SHB_APPLICATION, application);
+	return end(&block);
+}
+
+size_t ft_pcapng_write_interface(uint8_t *out, size_t room,
+				 const struct ft_port_interface *interface, uint32_t snap_bytes,
+				 const char *filter)
+{
+	struct block block = begin(out, room, BLOCK_INTERFACE);
+	const uint16_t link[2] = {interface->link_type, 0};
+	const uint8_t resolution = NANOSECONDS;
+	char text[1024];
+
+	put(&block, link, sizeof(link));
+	put_u32(&block, snap_bytes);
+	snprintf(text, sizeof(text), "timestamps: %s clock, UTC, nanoseconds",
+		 interface->timestamps);
+	put_text(&block, OPT_COMMENT, text);
+	put_text(&block, IF_NAME, interface->name);
+	put_text(&block, IF_DESCRIPTION, interface->description);
+	if (interface->speed_bps != 0)
+		put_u64_option(&block, IF_SPEED, interface->speed_bps);
+	put_option(&block, IF_TSRESOL, &resolution, 1);
+	if (filter != NULL) { /* kind 0: a libpcap filter string follows */
+		text[0] = 0;
+		snprintf(text + 1, sizeof(text) - 1, "%s", filter);
+		put_option(&block, IF_FILTER, text, 1 + strlen(text + 1));
+	}
+	put_text(&block, LOCAL_CLOCK, interface->timestamps);
+	return end(&block);
+}
+
+size_t ft_pcapng_write_statistics(uint8_t *out, size_t room,
+				  const struct ft_pcapng_statistics *statistics)
+{
+	struct block block = begin(out, room, BLOCK_STATISTICS);
+	const uint64_t drops[3] = {statistics->ring_drops, statistics->disk_drops,
+				   statistics->excess};
+
+	put_u32(&block, statistics->interface);
+	put_u32(&block, (uint32_t)(statistics->now_ns >> 32));
+	put_u32(&block, (uint32_t)statistics->now_ns);
+	put_time_option(&block, ISB_STARTTIME, statistics->started_ns);
+	put_time_option(&block, ISB_ENDTIME, statistics->now_ns);
+	put_u64_option(&block, ISB_IFRECV, statistics->received);
+	put_u64_option(&block, ISB_IFDROP, statistics->missed);
+	put_u64_option(&block, ISB_FILTERACCEPT, statistics->accepted);
+	put_u64_option(&block, ISB_OSDROP, statistics->os_drops);
+	put_u64_option(&block, ISB_USRDELIV, statistics->delivered);
+	put_option(&block, LOCAL_DROPS, drops, sizeof(drops));
+	return end(&block);
+}
