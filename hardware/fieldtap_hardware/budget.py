@@ -106,11 +106,12 @@ def check_pcie(port: Port, ports: Sequence[Port]) -> Check:
             evidence,
             "send line rate to this port and compare what was sent with what was stored",
         )
-    if port.bus == "virtio":
-        summary = "a paravirtual adapter has no PCI Express link"
-        return _check(port, Verdict.NOT_APPLICABLE, summary, evidence)
-    if usable_bps(port.pci[0]) is None:
-        summary = "the kernel does not tell the adapter's PCI Express link"
+    unknown = [function.address for function in port.pci if usable_bps(function) is None]
+    if port.bus == "virtio" or (unknown and len(port.pci) == 1):
+        kind = "a paravirtual adapter" if port.bus == "virtio" else "an adapter in the chipset"
+        return _check(port, Verdict.NOT_APPLICABLE, f"{kind} has no PCI Express link", evidence)
+    if unknown:
+        summary = f"the kernel does not tell the PCI Express link of {', '.join(unknown)}"
         return _check(port, Verdict.UNKNOWN, summary, evidence)
     if port.speed_bps is None:
         summary = "how much the PCI Express link must carry is not known without a link speed"
@@ -120,12 +121,12 @@ def check_pcie(port: Port, ports: Sequence[Port]) -> Check:
 
 def _weigh(port: Port, ports: Sequence[Port], evidence: Evidence) -> Check:
     """Compare demand and ceiling at each hop; the fullest hop decides."""
-    ceilings_bps = {
-        hop: usable for hop, function in enumerate(port.pci) if (usable := usable_bps(function))
-    }
-    speeds_bps = {hop: _shared_speed_bps(port, hop, ports) for hop in ceilings_bps}
-    fullest = max(ceilings_bps, key=lambda hop: speeds_bps[hop] / ceilings_bps[hop])
-    ceiling_bps, speed_bps = ceilings_bps[fullest], speeds_bps[fullest]
+    _, fullest, speed_bps, ceiling_bps = max(
+        (speed_bps / ceiling_bps, hop, speed_bps, ceiling_bps)
+        for hop, function in enumerate(port.pci)
+        if (ceiling_bps := usable_bps(function))
+        and (speed_bps := _shared_speed_bps(port, hop, ports))
+    )
     small_bps = pcie_demand_bps(speed_bps, SMALL_FRAME_BYTES)
     large_bps = pcie_demand_bps(speed_bps, LARGE_FRAME_BYTES)
     link = port.pci[fullest]

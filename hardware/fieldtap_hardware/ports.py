@@ -70,10 +70,16 @@ class Device:
 
 def list_devices() -> list[Device]:
     """The network devices that /sys shows."""
-    return [
-        Device(Path(device.sys_path), _model(device.find_parent("pci")))
-        for device in pyudev.Context().list_devices(subsystem="net")
-    ]
+    try:
+        return [
+            Device(Path(device.sys_path), _model(device.find_parent("pci")))
+            for device in pyudev.Context().list_devices(subsystem="net")
+        ]
+    except UnicodeDecodeError as error:
+        raise InventoryError(
+            f"a port has a name that is not UTF-8, {error.object!r}: "
+            "rename it with `ip link set dev NAME name NEW`"
+        ) from error
 
 
 def _model(function: pyudev.Device | None) -> str | None:
@@ -107,7 +113,8 @@ LIVE = Kernel()
 def read_ports(kernel: Kernel = LIVE) -> list[Port]:
     """Every port of this network namespace by name, loopback excepted.
 
-    Raises InventoryError when /sys belongs to another network namespace or is not mounted.
+    Raises InventoryError when /sys belongs to another network namespace or is not mounted, when a
+    name is not text, and when the kernel does not tell addresses and routes.
     """
     devices = _devices_of_namespace(kernel)
     try:

@@ -157,6 +157,20 @@ def test_the_sys_of_another_namespace_is_refused(lab: Lab) -> None:
     )
 
 
+def test_a_port_whose_name_is_not_text_is_an_error_in_one_line(lab: Lab) -> None:
+    subprocess.run(
+        [b"ip", b"-n", lab.name.encode(), b"link", b"add", b"a\xffb", b"type", b"veth"], check=True
+    )
+    outcome = subprocess.run(
+        ["ip", "netns", "exec", lab.name, sys.executable, "-c", READ_PORTS],
+        capture_output=True,
+        text=True,
+    )
+    assert outcome.stderr.splitlines()[-1].startswith(
+        "fieldtap_hardware.ports.InventoryError: a port has a name that is not UTF-8"
+    )
+
+
 # --- silence --------------------------------------------------------------------------------------
 
 

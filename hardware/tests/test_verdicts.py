@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fieldtap_hardware.budget import check_pcie, pcie_demand_bps
 from fieldtap_hardware.checks import check_link, check_port, check_speed, run_checks
-from fieldtap_hardware.clock import ClockReading, check_timestamps
+from fieldtap_hardware.clock import ClockReading, check_timestamps, read_clock
 from fieldtap_hardware.engine import Program, check_program
 from fieldtap_hardware.ethtool import Timestamping
 from fieldtap_hardware.pci import PciFunction
@@ -127,6 +127,12 @@ def test_an_adapter_is_believed_only_once_its_clock_was_seen_to_move() -> None:
     assert check_timestamps(PORT, {}).verdict is UNKNOWN
 
 
+def test_a_clock_that_is_not_there_is_unreadable_and_says_which() -> None:
+    reading = read_clock(999_999)
+    assert isinstance(reading, Unreadable)
+    assert reading.reason.startswith("/dev/ptp999999: ")
+
+
 def test_stamps_for_ptp_alone_or_by_the_host_are_a_warning_on_a_real_port() -> None:
     ptp_only = replace(STAMPS_EVERY_FRAME, adapter_rx_all=False)
     host_only = replace(ptp_only, adapter_rx=False, phc_index=None)
@@ -217,9 +223,11 @@ def test_behind_thunderbolt_no_link_figure_makes_a_verdict(
     assert check_pcie(replace(PORT, pci=path), [PORT]).verdict is UNKNOWN
 
 
-def test_without_link_figures_or_speed_the_link_is_unknown_and_without_pci_there_is_none() -> None:
+def test_a_link_of_unknown_figures_or_load_is_unknown_and_without_a_link_there_is_none() -> None:
     silent = replace(ADAPTER, link_gtps=None, link_width=None)
-    assert check_pcie(replace(PORT, pci=(silent,)), [PORT]).verdict is UNKNOWN
+    assert check_pcie(replace(PORT, pci=(silent, ROOT_PORT)), [PORT]).verdict is UNKNOWN
+    assert check_pcie(replace(PORT, pci=(ADAPTER, silent)), [PORT]).verdict is UNKNOWN
+    assert check_pcie(replace(PORT, pci=(silent,)), [PORT]).verdict is NOT_APPLICABLE
     assert check_pcie(replace(PORT, speed_bps=None), [PORT]).verdict is UNKNOWN
     assert check_pcie(replace(PORT, bus="virtio", pci=(silent,)), []).verdict is NOT_APPLICABLE
     assert check_pcie(VETH, [VETH]).verdict is NOT_APPLICABLE
