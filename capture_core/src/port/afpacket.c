@@ -136,9 +136,16 @@ static int read_link(struct ft_port *port, struct afpacket *a, struct ft_error *
 
 	if (rc == 0)
 		rc = query(a, port->device, SIOCGIFMTU, &ifr);
+	a->mtu_bytes = (unsigned)ifr.ifr_mtu;
+	if (rc == 0)
+		rc = query(a, port->device, SIOCGIFFLAGS, &ifr);
 	if (rc != 0)
 		return ft_fail(error, rc, "port '%s': %s", port->device, strerror(-rc));
-	a->mtu_bytes = (unsigned)ifr.ifr_mtu;
+	if (!(ifr.ifr_flags & IFF_UP))
+		return ft_fail(error, -ENETDOWN,
+			       "port '%s' is down, so no frame would come; bring it up: ip link "
+			       "set %s up",
+			       port->device, port->device);
 	a->longest_bytes = a->mtu_bytes + ETH_HLEN + 2 * FT_VLAN_TAG_BYTES;
 	if (type == ARPHRD_ETHER || type == ARPHRD_LOOPBACK)
 		name_interfaces(port, LINKTYPE_ETHERNET);
