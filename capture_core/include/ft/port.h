@@ -40,7 +40,10 @@ struct ft_port_options {
 	uint32_t snap_bytes;   /* keep at most so many bytes of a frame */
 	uint64_t buffer_bytes; /* kernel ring */
 	bool promiscuous;
-	bool allow_coalesced; /* go on where GRO and LRO cannot be switched off */
+	bool allow_coalesced; /* leave GRO and LRO as they are */
+	/* Asked while opening waits for a source that says nothing yet; true: give up. */
+	bool (*cancelled)(void *context);
+	void *cancel_context;
 };
 
 /* What the kernel counted at the port's socket since start; both only grow. */
@@ -73,7 +76,7 @@ struct ft_port;
 int ft_port_create(const char *spec, const struct ft_port_options *options, struct ft_port **port,
 		   struct ft_error *error);
 
-/* Get sockets, rings and settings; no frame is received yet. */
+/* Get sockets, rings and settings; no frame is received yet. -ECANCELED as `cancelled` says. */
 int ft_port_open(struct ft_port *port, struct ft_error *error);
 
 /* Open the window: from here on frames are offered. */

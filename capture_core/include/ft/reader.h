@@ -8,6 +8,7 @@
 #ifndef FT_READER_H
 #define FT_READER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ft/error.h"
@@ -18,21 +19,35 @@
 struct ft_reader;
 
 struct ft_record {
-	const uint8_t *data;     /* valid until the next call */
-	uint64_t stamp_ns;       /* UTC; 0 where the file has none (simple packet block) */
+	const uint8_t *data;	 /* valid until the next call */
+	uint64_t stamp_ns;	 /* UTC; 0 where the file has none (simple packet block) */
 	uint32_t captured_bytes; /* bytes at `data` */
-	uint32_t length_bytes;   /* original length */
-	uint32_t epb_flags;      /* 0 where the file has none */
-	uint16_t link_type;      /* LINKTYPE_ of the frame's interface */
-	uint32_t interface;      /* counted over the whole file, sections included */
+	uint32_t length_bytes;	 /* original length */
+	uint32_t epb_flags;	 /* 0 where the file has none */
+	uint16_t link_type;	 /* LINKTYPE_ of the frame's interface */
+	uint32_t interface;	 /* counted over the whole file, sections included */
 };
 
-/* `path` "-" is stdin. -ENOENT, -EACCES, -EBADMSG (not a capture) with a sentence. */
-int ft_reader_open(const char *path, struct ft_reader **reader, struct ft_error *error);
+/*
+ * How to wait for a FIFO or stdin: `may_read` is asked before each read. It waits for `fd` as it
+ * sees fit and returns whether to read; if not, the call under way returns -EAGAIN, and the next
+ * one goes on where it was.
+ */
+struct ft_reader_wait {
+	bool (*may_read)(void *context, int fd);
+	void *context;
+};
 
 /*
- * 1 with the next frame, 0 at the end, -EBADMSG where the file is damaged or cut short (frames
- * before that point have been delivered; the sentence names the byte offset).
+ * `path` "-" is stdin. `wait` NULL: reads block. -ENOENT, -EACCES, -EBADMSG (not a capture) with a
+ * sentence, -EAGAIN.
+ */
+int ft_reader_open(const char *path, const struct ft_reader_wait *wait, struct ft_reader **reader,
+		   struct ft_error *error);
+
+/*
+ * 1 with the next frame, 0 at the end, -EAGAIN as `wait` says, -EBADMSG where the file is damaged
+ * or cut short (frames before that point have been delivered; the sentence names the byte offset).
  */
 int ft_reader_next(struct ft_reader *reader, struct ft_record *record, struct ft_error *error);
 

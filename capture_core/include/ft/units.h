@@ -11,7 +11,8 @@
 
 #include "ft/error.h"
 
-/* The preamble, start delimiter and gap that a frame occupies on the wire (IEEE 802.3 3.1.1, 4.4.2). */
+/* The preamble, start delimiter and gap that a frame occupies on the wire (IEEE
+ * 802.3 3.1.1, 4.4.2). */
 #define FT_WIRE_OVERHEAD_BYTES 20u
 /* The frame check sequence, which sizes on the command line include and buffers do not. */
 #define FT_FCS_BYTES 4u
@@ -27,10 +28,10 @@ int ft_parse_size_bytes(const char *text, uint64_t *bytes, struct ft_error *erro
 int ft_parse_duration_ns(const char *text, uint64_t *ns, struct ft_error *error);
 
 enum ft_rate_unit {
-	FT_RATE_MAX,     /* as fast as the port takes frames */
-	FT_RATE_PPS,     /* frames a second */
-	FT_RATE_BPS,     /* layer 2 bits a second, with FCS */
-	FT_RATE_BPS_L1,  /* layer 1: 20 bytes more a frame */
+	FT_RATE_MAX,	 /* as fast as the port takes frames */
+	FT_RATE_PPS,	 /* frames a second */
+	FT_RATE_BPS,	 /* layer 2 bits a second, with FCS */
+	FT_RATE_BPS_L1,	 /* layer 1: 20 bytes more a frame */
 	FT_RATE_PERCENT, /* of layer 1 at link speed */
 };
 

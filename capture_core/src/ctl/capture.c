@@ -15,12 +15,20 @@
 
 #define PROGRAM "ft-capture"
 
+static bool interrupted(void *manager)
+{
+	return ft_manager_interrupted(manager) != 0;
+}
+
 /* Everything that can be judged without opening a port. */
 static int check_settings(struct ft_capture_run *run, struct ft_error *error)
 {
 	const struct ft_capture_settings *settings = run->settings;
+	struct ft_port_options options = settings->port_options;
 	int rc;
 
+	options.cancelled = interrupted;
+	options.cancel_context = run->manager;
 	if (settings->filter != NULL) { /* judged again with each port's link type */
 		struct ft_filter *filter;
 
@@ -31,8 +39,7 @@ static int check_settings(struct ft_capture_run *run, struct ft_error *error)
 	}
 	rc = settings->report != NULL ? ft_report_check(settings->report, error) : 0;
 	for (unsigned i = 0; rc == 0 && i < settings->port_count; i++) {
-		rc = ft_port_create(settings->ports[i], &settings->port_options,
-				    &run->ports[i].port, error);
+		rc = ft_port_create(settings->ports[i], &options, &run->ports[i].port, error);
 		run->port_count += rc == 0;
 	}
 	return rc;

@@ -5,17 +5,24 @@
  * link type; frames of another are refused by number, with those before them kept.
  */
 #include <errno.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ft/reader.h"
 #include "port/port_ops.h"
 
+#define OPENING_POLL_MS	  100
+#define LINKTYPE_ETHERNET 1
+
 struct file {
 	struct ft_reader *reader;
 	struct ft_record first; /* read ahead, as at open for the link type; delivered first */
 	bool first_waits;
 	bool closed;
+	bool opening;
+	int patience_ms; /* how long a read may wait */
 	uint64_t offered;
 	uint8_t *copies; /* the reader's bytes live until its next frame; a batch needs them all */
 	size_t copies_bytes;
@@ -32,11 +39,47 @@ static int file_create(struct ft_port *port, struct ft_error *error)
 	return 0;
 }
 
+/*
+ * Wait for the source: at opening until it speaks, later for as long as the caller of receive()
+ * would, and not at all while frames are in hand that can be delivered.
+ */
+static bool may_read(void *context, int fd)
+{
+	const struct ft_port *port = context;
+	const struct file *file = port->state;
+	struct pollfd waiter = {.fd = fd, .events = POLLIN};
+
+	while (poll(&waiter, 1, file->opening ? OPENING_POLL_MS : file->patience_ms) == 0) {
+		if (!file->opening)
+			return false;
+		if (port->options.cancelled != NULL &&
+		    port->options.cancelled(port->options.cancel_context))
+			return false;
+	}
+	return true;
+}
+
+static int read_first(struct ft_port *port, struct file *file, struct ft_error *error)
+{
+	const struct ft_reader_wait wait = {.may_read = may_read, .context = port};
+	int rc;
+
+	file->opening = true;
+	rc = ft_reader_open(port->device, &wait, &file->reader, error);
+	if (rc == 0)
+		rc = ft_reader_next(file->reader, &file->first, error);
+	file->opening = false;
+	file->first_waits = rc == 1;
+	if (rc == -EAGAIN)
+		return ft_fail(error, -ECANCELED, "interrupted");
+	return rc < 0 ? rc : 0;
+}
+
 static int file_open(struct ft_port *port, struct ft_error *error)
 {
 	struct file *file = port->state;
 	struct ft_port_interface *interface = &port->interfaces[0];
-	int rc = ft_reader_open(port->device, &file->reader, error);
+	int rc = read_first(port, file, error);
 
 	if (rc != 0)
 		return rc;
@@ -44,17 +87,13 @@ static int file_open(struct ft_port *port, struct ft_error *error)
 	file->copies = malloc(file->copies_bytes);
 	if (file->copies == NULL)
 		return ft_fail(error, -ENOMEM, "out of memory");
-	rc = ft_reader_next(file->reader, &file->first, error);
-	if (rc < 0)
-		return rc;
-	file->first_waits = rc == 1;
 	port->interface_count = 1;
 	*interface = (struct ft_port_interface){
-		.link_type = file->first_waits ? file->first.link_type : 1,
+		.link_type = file->first_waits ? file->first.link_type : LINKTYPE_ETHERNET,
 		.timestamps = "file",
 		.description = "read from a capture",
 	};
-	strncpy(interface->name, port->device, sizeof(interface->name) - 1);
+	snprintf(interface->name, sizeof(interface->name), "%s", port->device);
 	return 0;
 }
 
@@ -82,19 +121,19 @@ static int file_receive(struct ft_port *port, struct ft_frame *frames, int timeo
 	unsigned count = 0;
 	size_t used = 0;
 
-	(void)timeout_ms; /* reading waits for as long as the source does */
 	if (file->closed)
 		return -ENODATA;
 	/* One more frame must always fit. */
 	while (count < FT_BATCH_FRAMES && used <= file->copies_bytes - FT_READER_MAX_FRAME_BYTES) {
 		struct ft_record record;
-		int rc = next_record(file, &record, error);
+		int rc;
 
-		if (rc <= 0) {
-			if (count > 0)
-				break; /* the reader says the same again next time */
+		file->patience_ms = count == 0 ? timeout_ms : 0;
+		rc = next_record(file, &record, error);
+		if (rc == -EAGAIN || (rc <= 0 && count > 0))
+			break; /* an end or an error is said again next time */
+		if (rc <= 0)
 			return rc == 0 ? -ENODATA : rc;
-		}
 		if (record.link_type != link_type) {
 			if (count > 0) { /* deliver what came before it first */
 				file->first = record;

@@ -18,7 +18,9 @@ static const uint8_t gzip_magic[2] = {0x1f, 0x8b};
 struct ft_input {
 	char *path; /* for sentences */
 	int fd;
-	size_t begin; /* the unread bytes are buffer[begin .. end) */
+	struct ft_reader_wait wait; /* may_read NULL: reads block */
+	uint64_t skip_bytes;	    /* to pass over before anything is available again */
+	size_t begin;		    /* the unread bytes are buffer[begin .. end) */
 	size_t end;
 	uint64_t offset; /* of buffer[begin] in the stream */
 	bool packed;	 /* the file is gzip: `stream` refills the buffer from `packed_bytes` */
@@ -28,14 +30,17 @@ struct ft_input {
 	uint8_t buffer[FT_INPUT_MAX_BYTES];
 };
 
-/* Bytes read, 0 at the end. */
+/* Bytes read, 0 at the end, -EAGAIN when the one who waits had enough. */
 static ssize_t read_some(struct ft_input *input, void *to, size_t bytes, struct ft_error *error)
 {
 	ssize_t got;
 
 	do {
+		if (input->wait.may_read != NULL &&
+		    !input->wait.may_read(input->wait.context, input->fd))
+			return ft_fail(error, -EAGAIN, "%s: no more for now", input->path);
 		got = read(input->fd, to, bytes);
-	} while (got < 0 && errno == EINTR);
+	} while (got < 0 && (errno == EINTR || errno == EAGAIN));
 	if (got < 0)
 		return ft_fail(error, -errno, "%s: cannot read: %s", input->path, strerror(errno));
 	return got;
@@ -114,7 +119,8 @@ static int begin_gzip(struct ft_input *input, struct ft_error *error)
 	return 0;
 }
 
-int ft_input_open(const char *path, struct ft_input **opened, struct ft_error *error)
+int ft_input_open(const char *path, const struct ft_reader_wait *wait, struct ft_input **opened,
+		  struct ft_error *error)
 {
 	bool is_stdin = strcmp(path, "-") == 0;
 	struct ft_input *input = calloc(1, sizeof(*input));
@@ -128,7 +134,12 @@ int ft_input_open(const char *path, struct ft_input **opened, struct ft_error *e
 		code = ft_fail(error, -ENOMEM, "%s: no memory to read it", path);
 		goto fail;
 	}
-	input->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	if (wait != NULL)
+		input->wait = *wait;
+	/* Opening a FIFO would otherwise wait for its writer, and reading for all that was asked.
+	 */
+	input->fd = is_stdin ? STDIN_FILENO
+			     : open(path, O_RDONLY | O_CLOEXEC | (wait != NULL ? O_NONBLOCK : 0));
 	if (input->fd < 0) {
 		code = ft_fail(error, -errno, "%s: cannot open: %s", path, strerror(errno));
 		goto fail;
@@ -143,7 +154,7 @@ fail:
 	return code;
 }
 
-int ft_input_need(struct ft_input *input, size_t bytes, struct ft_error *error)
+static int refill(struct ft_input *input, size_t bytes, struct ft_error *error)
 {
 	while (input->end - input->begin < bytes) {
 		ssize_t got;
@@ -186,21 +197,29 @@ void ft_input_take(struct ft_input *input, size_t bytes)
 		input->begin = input->end = 0;
 }
 
-int ft_input_skip(struct ft_input *input, uint64_t bytes, struct ft_error *error)
+void ft_input_skip(struct ft_input *input, uint64_t bytes)
 {
-	while (bytes > 0) {
-		size_t step;
-		int code = ft_input_need(input, 1, error);
+	input->skip_bytes += bytes;
+}
 
-		if (code <= 0)
+int ft_input_need(struct ft_input *input, size_t bytes, struct ft_error *error)
+{
+	while (input->skip_bytes > 0) {
+		size_t step;
+		int code = refill(input, 1, error);
+
+		if (code < 0)
 			return code;
+		if (code == 0)
+			return ft_fail(error, -EBADMSG, "%s: damaged at byte %llu: cut short",
+				       input->path, (unsigned long long)input->offset);
 		step = ft_input_available(input);
-		if (step > bytes)
-			step = (size_t)bytes;
+		if (step > input->skip_bytes)
+			step = (size_t)input->skip_bytes;
 		ft_input_take(input, step);
-		bytes -= step;
+		input->skip_bytes -= step;
 	}
-	return 1;
+	return refill(input, bytes, error);
 }
 
 uint64_t ft_input_offset(const struct ft_input *input)

@@ -10,18 +10,21 @@
 #include <stdint.h>
 
 #include "ft/error.h"
+#include "ft/reader.h"
 
 /* The most that ft_input_need can be asked for. */
 #define FT_INPUT_MAX_BYTES (1024u * 1024u)
 
 struct ft_input;
 
-/* `path` "-" is stdin. A negative errno with a sentence. */
-int ft_input_open(const char *path, struct ft_input **input, struct ft_error *error);
+/* `path` "-" is stdin; `wait` as in ft_reader_open. A negative errno with a sentence. */
+int ft_input_open(const char *path, const struct ft_reader_wait *wait, struct ft_input **input,
+		  struct ft_error *error);
 
 /*
  * Make `bytes` contiguous bytes available at ft_input_data(). 1: they are; 0: the stream ends
- * before; a negative errno when it cannot be read (-EBADMSG: damaged gzip data). May move the data.
+ * before; a negative errno when it cannot be read (-EBADMSG: damaged gzip data; -EAGAIN: not now,
+ * nothing is taken). May move the data.
  */
 int ft_input_need(struct ft_input *input, size_t bytes, struct ft_error *error);
 
@@ -31,8 +34,8 @@ size_t ft_input_available(const struct ft_input *input);
 /* Go past bytes that are available. */
 void ft_input_take(struct ft_input *input, size_t bytes);
 
-/* Go past bytes that need not be available. Returns as ft_input_need. */
-int ft_input_skip(struct ft_input *input, uint64_t bytes, struct ft_error *error);
+/* Go past bytes that need not be available: the next ft_input_need passes over them first. */
+void ft_input_skip(struct ft_input *input, uint64_t bytes);
 
 /* Where ft_input_data() lies in the (decompressed) stream. */
 uint64_t ft_input_offset(const struct ft_input *input);

@@ -51,14 +51,15 @@ static int begin(struct ft_reader *reader, struct ft_error *error)
 	return ft_reader_begin_pcap(reader, error);
 }
 
-int ft_reader_open(const char *path, struct ft_reader **opened, struct ft_error *error)
+int ft_reader_open(const char *path, const struct ft_reader_wait *wait, struct ft_reader **opened,
+		   struct ft_error *error)
 {
 	struct ft_reader *reader = calloc(1, sizeof(*reader));
 	int code;
 
 	if (!reader)
 		return ft_fail(error, -ENOMEM, "%s: no memory to read it", path);
-	code = ft_input_open(path, &reader->input, error);
+	code = ft_input_open(path, wait, &reader->input, error);
 	if (code == 0)
 		code = begin(reader, error);
 	if (code < 0) {

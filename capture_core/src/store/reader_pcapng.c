@@ -286,23 +286,6 @@ static int check_trailer(struct ft_reader *reader, const struct block *block, co
 	return 0;
 }
 
-/* Pass over a block of any size and type without keeping it. */
-static int skip_block(struct ft_reader *reader, const struct block *block, struct ft_error *error)
-{
-	int code = ft_input_skip(reader->input, padded(block->length) - sizeof(uint32_t), error);
-
-	if (code < 0)
-		return code;
-	code = ft_reader_require(reader, sizeof(uint32_t), error);
-	if (code < 0)
-		return code;
-	code = check_trailer(reader, block, ft_input_data(reader->input), error);
-	if (code < 0)
-		return code;
-	ft_input_take(reader->input, sizeof(uint32_t));
-	return 0;
-}
-
 /* Get a block into the buffer whole. Some writers leave the padding out of the length. */
 static int read_block(struct ft_reader *reader, struct block *block, struct ft_error *error)
 {
@@ -349,10 +332,8 @@ static int next_packet(struct ft_reader *reader, struct ft_record *record, struc
 		code = read_block_header(reader, &block, error);
 		if (code <= 0)
 			return code;
-		if (!is_kept(block.type)) {
-			code = skip_block(reader, &block, error);
-			if (code < 0)
-				return code;
+		if (!is_kept(block.type)) { /* of any size */
+			ft_input_skip(reader->input, padded(block.length));
 			continue;
 		}
 		code = read_block(reader, &block, error);
