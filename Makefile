@@ -35,7 +35,11 @@ engine: | system-build
 	@mkdir -p $(BUILD)/bin
 	@$(call MESON_SETUP,$(BUILD)/engine,--buildtype=release -Dtests=disabled)
 	@ninja -C $(BUILD)/engine --quiet
-	@for program in ft-capture ft-generate; do ln -sf ../engine/$$program $(BUILD)/bin/$$program; done
+	@mkdir -p $(BUILD)/man/man1
+	@for program in ft-capture ft-generate; do \
+		ln -sf ../engine/$$program $(BUILD)/bin/$$program; \
+		$(BUILD)/bin/$$program --man >$(BUILD)/man/man1/$$program.1; \
+	done
 
 .PHONY: build
 build: engine $(VENV)/.done ## build every program into build/bin/
