@@ -85,6 +85,11 @@ static int write_headers(struct ft_capture_run *run, struct ft_error *error)
 			bytes = ft_pcapng_write_interface(
 				block, sizeof(block), ft_port_interface(port, j),
 				run->settings->port_options.snap_bytes, run->settings->filter);
+			if (bytes == 0)
+				return ft_fail(error, -EINVAL,
+					       "-f: a filter of %zu characters is too long to "
+					       "record in the file; shorten it",
+					       strlen(run->settings->filter));
 			if (ft_output_write(run->output, block, bytes, error) != bytes)
 				return -EIO;
 		}

@@ -44,16 +44,22 @@ struct block {
 	size_t used;
 };
 
+static void put_unpadded(struct block *block, const void *bytes, size_t count)
+{
+	if (block->used + count <= block->room)
+		memcpy(block->out + block->used, bytes, count);
+	block->used += count;
+}
+
+static void pad(struct block *block)
+{
+	put_unpadded(block, "\0\0\0", -block->used & 3u);
+}
+
 static void put(struct block *block, const void *bytes, size_t count)
 {
-	static const uint8_t zeros[4];
-	size_t padding = -count & 3u;
-
-	if (block->used + count + padding <= block->room) {
-		memcpy(block->out + block->used, bytes, count);
-		memcpy(block->out + block->used + count, zeros, padding);
-	}
-	block->used += count + padding;
+	put_unpadded(block, bytes, count);
+	pad(block);
 }
 
 static void put_u32(struct block *block, uint32_t value)
@@ -78,6 +84,16 @@ static void put_text(struct block *block, uint16_t code, const char *text)
 static void put_u64_option(struct block *block, uint16_t code, uint64_t value)
 {
 	put_option(block, code, &value, sizeof(value));
+}
+
+/* The value begins with its kind; 0: a libpcap filter string follows. */
+static void put_filter(struct block *block, const char *filter)
+{
+	const uint16_t header[2] = {IF_FILTER, (uint16_t)(1 + strlen(filter))};
+
+	put(block, header, sizeof(header));
+	put_unpadded(block, "", 1);
+	put(block, filter, strlen(filter));
 }
 
 /* Times in options are two words, high first, as in packet blocks. */
@@ -137,7 +153,7 @@ size_t ft_pcapng_write_interface(uint8_t *out, size_t room,
 	struct block block = begin(out, room, BLOCK_INTERFACE);
 	const uint16_t link[2] = {interface->link_type, 0};
 	const uint8_t resolution = NANOSECONDS;
-	char text[1024];
+	char text[64];
 
 	put(&block, link, sizeof(link));
 	put_u32(&block, snap_bytes);
@@ -149,11 +165,8 @@ size_t ft_pcapng_write_interface(uint8_t *out, size_t room,
 	if (interface->speed_bps != 0)
 		put_u64_option(&block, IF_SPEED, interface->speed_bps);
 	put_option(&block, IF_TSRESOL, &resolution, 1);
-	if (filter != NULL) { /* kind 0: a libpcap filter string follows */
-		text[0] = 0;
-		snprintf(text + 1, sizeof(text) - 1, "%s", filter);
-		put_option(&block, IF_FILTER, text, 1 + strlen(text + 1));
-	}
+	if (filter != NULL)
+		put_filter(&block, filter);
 	put_text(&block, LOCAL_CLOCK, interface->timestamps);
 	return end(&block);
 }
