@@ -152,7 +152,7 @@ static const struct ft_option options[] = {
 	 set_port},
 	{"Ports", "direction", 'd', "in|out|both", "frames received, sent or both (both)",
 	 set_direction},
-	{"Ports", "no-promiscuous", 'p', NULL, "only frames addressed to this machine",
+	{"Ports", "no-promiscuous-mode", 'p', NULL, "only frames addressed to this machine",
 	 set_not_promiscuous},
 	{"Ports", "buffer", 0, "SIZE", "kernel ring of each port (64MiB)", set_buffer},
 	{"Ports", "allow-coalesced", 0, NULL,
