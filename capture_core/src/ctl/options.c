@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +18,7 @@
 
 struct parser {
 	struct option long_options[MAX_OPTIONS + 4];
-	char short_options[3 * MAX_OPTIONS + 3];
+	char short_options[2 * MAX_OPTIONS + 3];
 };
 
 static void build_parser(const struct ft_program *program, struct parser *parser)
@@ -31,6 +32,7 @@ static void build_parser(const struct ft_program *program, struct parser *parser
 	struct option *next = parser->long_options;
 	char *shorts = parser->short_options;
 
+	*shorts++ = '+'; /* stop at the first word that is no option */
 	*shorts++ = ':'; /* tell a missing value from an unknown option, print nothing */
 	for (unsigned i = 0; i < program->option_count && i < MAX_OPTIONS; i++) {
 		const struct ft_option *row = &program->options[i];
@@ -154,9 +156,12 @@ static void print_man(const struct ft_program *program)
 static int refuse(const struct ft_program *program, int value, const char *word,
 		  struct ft_error *error)
 {
-	const char *what = value == ':' ? "needs a value" : "unknown option";
+	bool is_long = strncmp(word, "--", 2) == 0;
+	const char *what = value == ':'		    ? "needs a value"
+			   : is_long && optopt != 0 ? "takes no value"
+						    : "unknown option";
 
-	if (optopt > 0 && optopt < LONG_ONLY && isprint(optopt) && strncmp(word, "--", 2) != 0)
+	if (!is_long && isprint(optopt))
 		return ft_fail(error, -EINVAL, "-%c: %s; see %s --help", optopt, what,
 			       program->name);
 	return ft_fail(error, -EINVAL, "%s: %s; see %s --help", word, what, program->name);
@@ -169,9 +174,9 @@ int ft_options_parse(const struct ft_program *program, int argc, char **argv, vo
 	int value, rc;
 
 	build_parser(program, &parser);
-	optind = 1;
+	optind = 0; /* afresh, and not within the word where an earlier parse ended */
 	while (1) {
-		const char *word = optind < argc ? argv[optind] : "";
+		const char *word = argv[optind > 0 ? optind : 1];
 		const struct ft_option *row;
 
 		value = getopt_long(argc, argv, parser.short_options, parser.long_options, NULL);
@@ -186,7 +191,9 @@ int ft_options_parse(const struct ft_program *program, int argc, char **argv, vo
 		else if (value == MAN)
 			print_man(program);
 		if (value >= HELP)
-			return fflush(stdout) == 0 ? FT_PARSED_DONE : -EIO;
+			return fflush(stdout) == 0
+				       ? FT_PARSED_DONE
+				       : ft_fail(error, -errno, "stdout: %s", strerror(errno));
 		row = find_row(program, value);
 		rc = row->set(settings, optarg, error);
 		if (rc != 0)
