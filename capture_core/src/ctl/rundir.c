@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/rundir.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -14,15 +15,26 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define SYSTEM_RUN "/run/fieldtap"
-#define GROUP	   "fieldtap"
-#define BACKLOG	   16
+#include <jansson.h>
 
+#define SYSTEM_RUN     "/run/fieldtap"
+#define GROUP	       "fieldtap"
+#define BACKLOG	       16
+#define MAX_NAME_BYTES 64u
+#define MAX_TRIES      100u
+
+/* A name is a folder, a word on command lines and a string in JSON. */
 static bool name_is_usable(const char *name)
 {
 	size_t bytes = strlen(name);
+	json_t *text = json_string(name); /* NULL unless it is UTF-8 */
+	bool usable = text != NULL && bytes > 0 && bytes <= MAX_NAME_BYTES && name[0] != '.' &&
+		      name[0] != '-' && strchr(name, '/') == NULL;
 
-	return bytes > 0 && bytes <= 64 && name[0] != '.' && strchr(name, '/') == NULL;
+	for (size_t i = 0; usable && i < bytes; i++)
+		usable = !iscntrl((unsigned char)name[i]);
+	json_decref(text);
+	return usable;
 }
 
 static bool make_writable(const char *directory, mode_t mode)
@@ -69,51 +81,58 @@ int ft_rundir_choose(char *path, size_t bytes, struct ft_error *error)
 		       " and $XDG_RUNTIME_DIR/fieldtap; set FIELDTAP_RUN_DIR to one that is");
 }
 
-/* The lock, not the socket, says whether an engine lives: it goes with the process. */
+/*
+ * The lock, not the socket, says whether an engine lives: it goes with the process. -EAGAIN when
+ * the engine that had the name removed its folder while we were at it.
+ */
 static int take_lock(const struct ft_rundir *rundir, const char *name, struct ft_error *error)
 {
 	char path[PATH_MAX + 8];
-	int fd;
+	struct stat status;
+	int fd, rc;
 
+	if (mkdir(rundir->path, 0775) != 0 && errno != EEXIST)
+		return ft_fail(error, -errno, "%s: %s", rundir->path, strerror(errno));
 	snprintf(path, sizeof(path), "%s/lock", rundir->path);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
 	if (fd < 0)
-		return ft_fail(error, -errno, "%s: %s", path, strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return ft_fail(error, errno == ENOENT ? -EAGAIN : -errno, "%s: %s", path,
+			       strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		rc = ft_fail(error, -EEXIST,
+			     "--name %s: a running engine has this name (%s); choose another or "
+			     "stop it",
+			     name, rundir->path);
+	else if (fstat(fd, &status) != 0 || status.st_nlink == 0)
+		rc = ft_fail(error, -EAGAIN, "%s: removed by the engine that had it", path);
+	else
 		return fd;
 	close(fd);
-	return ft_fail(error, -EEXIST,
-		       "--name %s: a running engine has this name (%s); choose another or stop it",
-		       name, rundir->path);
+	return rc;
 }
 
 int ft_rundir_claim(const char *name, struct ft_rundir *rundir, struct ft_error *error)
 {
 	char run[PATH_MAX - 80], socket_path[PATH_MAX + 16];
-	int rc, fd;
+	int rc;
 
 	rundir->path[0] = '\0';
-	rundir->lock_fd = -1;
 	if (!name_is_usable(name))
 		return ft_fail(error, -EINVAL,
-			       "--name %s: must be 1 to 64 characters, without '/' and not "
-			       "beginning with '.'",
-			       name);
+			       "--name '%s': must be 1 to %u printable characters, without '/' "
+			       "and not beginning with '.' or '-'",
+			       name, MAX_NAME_BYTES);
 	rc = ft_rundir_choose(run, sizeof(run), error);
 	if (rc != 0)
 		return rc;
 	snprintf(rundir->path, sizeof(rundir->path), "%s/%s", run, name);
-	if (mkdir(rundir->path, 0775) != 0 && errno != EEXIST) {
-		rc = ft_fail(error, -errno, "%s: %s", rundir->path, strerror(errno));
+	rundir->lock_fd = -EAGAIN;
+	for (unsigned i = 0; i < MAX_TRIES && rundir->lock_fd == -EAGAIN; i++)
+		rundir->lock_fd = take_lock(rundir, name, error);
+	if (rundir->lock_fd < 0) {
 		rundir->path[0] = '\0';
-		return rc;
+		return rundir->lock_fd;
 	}
-	fd = take_lock(rundir, name, error);
-	if (fd < 0) {
-		rundir->path[0] = '\0';
-		return fd;
-	}
-	rundir->lock_fd = fd;
 	snprintf(socket_path, sizeof(socket_path), "%s/control.sock", rundir->path);
 	unlink(socket_path); /* of an engine that died: we hold its lock */
 	return 0;
