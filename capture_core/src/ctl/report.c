@@ -20,6 +20,8 @@ int ft_report_check(const char *path, struct ft_error *error)
 
 	if (strcmp(path, "-") == 0)
 		return 0;
+	if (path[0] == '\0')
+		return ft_fail(error, -EINVAL, "--report: name a file");
 	if (strlen(path) >= sizeof(copy) - sizeof(".XXXXXX"))
 		return ft_fail(error, -EINVAL, "--report: the path is too long");
 	if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
@@ -34,6 +36,7 @@ int ft_report_check(const char *path, struct ft_error *error)
 
 static int write_whole(FILE *file, const json_t *report)
 {
+	errno = 0;
 	if (json_dumpf(report, file, REPORT_FORMAT) != 0 || fputc('\n', file) == EOF ||
 	    fflush(file) != 0)
 		return errno != 0 ? -errno : -EIO;
