@@ -413,14 +413,14 @@ static void describe_frame(const struct ft_port *port, const struct afpacket *a,
 /* What poll() woke us for when no block came: the link went down (go on) or the port went away. */
 static int check_socket(struct ft_port *port, struct afpacket *a, struct ft_error *error)
 {
-	int code = 0;
+	int code;
 	socklen_t size = sizeof(code);
 
-	getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &code, &size);
+	getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &code, &size); /* else poll() goes on saying so */
 	if (if_nametoindex(port->device) == (unsigned)a->ifindex)
 		return 0;
-	return ft_fail(error, -ENODEV, "port '%s' is gone (%s)", port->device,
-		       code != 0 ? strerror(code) : "interface removed");
+	return ft_fail(error, -ENODEV, "port '%s' is gone: its interface was removed",
+		       port->device);
 }
 
 /* Once closed: whether everything that the kernel accepted has been received. */
