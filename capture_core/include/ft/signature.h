@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The signature of a generated frame: the last 16 bytes of its UDP payload, where a VLAN or MPLS
+ * push by a device on the way does not move it, all fields big-endian:
+ *
+ *   magic 16 (XOR the run's secret) | version 4, flags 4 | run 8 | stream 16 | sequence 32 | sent
+ * 48
+ *
+ * Two bytes before it are chosen so that the words of all 18 bytes add up to 0xffff. The UDP
+ * checksum therefore stays the same while sequence and time change, and stays valid (RFC 1624).
+ */
+#ifndef FT_SIGNATURE_H
+#define FT_SIGNATURE_H
+
+#include <arpa/inet.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Room at the end of the UDP payload: the complement and the signature. */
+#define FT_SIGNATURE_ROOM_BYTES 18u
+
+/* Where in that room. */
+#define FT_SIGNATURE_MAGIC_AT	 2u
+#define FT_SIGNATURE_VERSION_AT	 4u
+#define FT_SIGNATURE_RUN_AT	 5u
+#define FT_SIGNATURE_STREAM_AT	 6u
+#define FT_SIGNATURE_SEQUENCE_AT 8u
+#define FT_SIGNATURE_SENT_AT	 12u
+
+#define FT_SIGNATURE_SENT_MASK ((1ull << 48) - 1)
+
+/* What tells a run's frames from all others, stragglers of an earlier run included. */
+struct ft_signature_run {
+	uint16_t secret;
+	uint8_t id;
+};
+
+struct ft_signature {
+	uint16_t stream;
+	uint32_t sequence;
+	uint64_t sent_ns; /* UTC, the low 48 bits: wraps after 78 hours */
+};
+
+enum ft_signature_verdict {
+	FT_SIGNATURE_FOREIGN, /* not a frame of this run */
+	FT_SIGNATURE_CORRUPT, /* a frame of this run, damaged on the way */
+	FT_SIGNATURE_VALID,
+};
+
+/* A new run's secret, from the kernel's random numbers. */
+void ft_signature_draw_run(struct ft_signature_run *run);
+
+/* Write the fields that stay; `room` is FT_SIGNATURE_ROOM_BYTES. */
+void ft_signature_prepare(uint8_t *room, const struct ft_signature_run *run, uint16_t stream);
+
+/* Find and judge the signature of a received frame of `bytes` bytes, which are not trusted. */
+enum ft_signature_verdict ft_signature_read(const uint8_t *frame, size_t bytes,
+					    const struct ft_signature_run *run,
+					    struct ft_signature *signature);
+
+/* Write the fields that change, once a frame: a few nanoseconds. */
+static inline void ft_signature_stamp(uint8_t *room, uint32_t sequence, uint64_t sent_ns)
+{
+	uint32_t be_sequence = htonl(sequence), be_sent_low = htonl((uint32_t)sent_ns), sum = 0;
+	uint16_t be_sent_high = htons((uint16_t)(sent_ns >> 32)), complement;
+
+	memcpy(room + FT_SIGNATURE_SEQUENCE_AT, &be_sequence, sizeof(be_sequence));
+	memcpy(room + FT_SIGNATURE_SENT_AT, &be_sent_high, sizeof(be_sent_high));
+	memcpy(room + FT_SIGNATURE_SENT_AT + 2, &be_sent_low, sizeof(be_sent_low));
+	/* One's complement sums do not depend on the byte order (RFC 1071 2). */
+	for (unsigned at = FT_SIGNATURE_MAGIC_AT; at < FT_SIGNATURE_ROOM_BYTES; at += 2) {
+		uint16_t word;
+
+		memcpy(&word, room + at, sizeof(word));
+		sum += word;
+	}
+	sum = (sum & 0xffff) + (sum >> 16);
+	complement = (uint16_t)~((sum & 0xffff) + (sum >> 16));
+	memcpy(room, &complement, sizeof(complement));
+}
+
+#endif

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The main thread of ft-generate: opens everything in order, waits, closes everything in order. */
+#include "ft/generate.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ft/clock.h"
+#include "ft/counters.h"
+#include "ft/report.h"
+#include "gen/generate_run.h"
+
+#define PROGRAM "ft-generate"
+
+#define RECEIVE_BUFFER_BYTES (64ull << 20)
+#define RECEIVE_SNAP_BYTES   262144u
+#define SERVE_MS	     5
+/* RFC 2544 23: wait two seconds for residual frames. */
+#define RESIDUAL_NS (2 * FT_NS_PER_SECOND)
+/* How long an adapter's counter may lag behind the frames. */
+#define CONFIRM_NS (FT_NS_PER_SECOND / 2)
+/* Frames that the port took but did not send are made up for so often. */
+#define TOP_UP_ROUNDS 5u
+
+/* Asked before each reading of the capture: a FIFO that nobody fills must not outlast Ctrl-C. */
+static bool may_read(void *context, int fd)
+{
+	struct ft_generate_run *run = context;
+	struct pollfd waiter = {.fd = fd, .events = POLLIN};
+
+	while (!ft_manager_interrupted(run->manager)) {
+		if (poll(&waiter, 1, 50) != 0)
+			return true;
+	}
+	return false;
+}
+
+static int prepare_replay(struct ft_generate_run *run, struct ft_error *error)
+{
+	const struct ft_generate_settings *settings = run->settings;
+	const struct ft_reader_wait wait = {.may_read = may_read, .context = run};
+	const struct ft_replay_limits limits = {
+		.port = run->transmit.device,
+		.max_bytes = run->transmit.max_bytes,
+		.max_tagged_bytes = run->transmit.max_tagged_bytes,
+	};
+	size_t frames;
+	int rc = ft_replay_load(settings->replay, settings->filter, &limits, &wait, &run->replay,
+				error);
+
+	if (rc != 0)
+		return rc == -EAGAIN ? -ECANCELED : rc;
+	frames = run->replay.frame_count;
+	run->asked = settings->count != 0 && settings->count < frames ? settings->count : frames;
+	run->sender.replay = &run->replay;
+	run->sender.limit = run->asked;
+	run->sender.file_timing = !settings->rate_given;
+	run->sender.paced = run->sender.file_timing || settings->rate.unit != FT_RATE_MAX;
+	if (!run->sender.file_timing && frames > 0) {
+		ft_fine_time cost = frames * run->sender.pace.per_frame +
+				    (run->replay.data_bytes + frames * FT_FCS_BYTES) *
+					    run->sender.pace.per_byte;
+
+		run->requested_pps = ft_pace_pps(cost / frames);
+	}
+	return 0;
+}
+
+static int prepare_stream(struct ft_generate_run *run, struct ft_error *error)
+{
+	const struct ft_generate_settings *settings = run->settings;
+	int rc;
+
+	for (unsigned i = 0; i < settings->size_count; i++)
+		if (settings->sizes[i] - FT_FCS_BYTES > run->transmit.max_bytes)
+			return ft_fail(
+				error, -EINVAL,
+				"--size %u: port '%s' sends at most %u (with FCS); raise its "
+				"MTU: ip link set %s mtu %u, and the peer's",
+				settings->sizes[i], run->transmit.device,
+				run->transmit.max_bytes + FT_FCS_BYTES, run->transmit.device,
+				settings->sizes[i] - 18);
+	ft_signature_draw_run(&run->signature);
+	rc = ft_stream_create(settings->sizes, settings->size_count, &run->signature,
+			      &run->sender.pace, &run->stream, error);
+	run->asked = settings->count;
+	run->requested_pps = ft_pace_pps(run->stream.mean_cost);
+	run->sender.stream = &run->stream;
+	run->sender.limit = settings->count != 0 ? settings->count : UINT64_MAX;
+	run->sender.paced = settings->rate.unit != FT_RATE_MAX;
+	return rc;
+}
+
+static int create_input(struct ft_generate_run *run, struct ft_error *error)
+{
+	static const struct ft_port_options options = {
+		.directions = FT_DIRECTION_IN,
+		.snap_bytes = RECEIVE_SNAP_BYTES,
+		.buffer_bytes = RECEIVE_BUFFER_BYTES,
+		.promiscuous = true,
+	};
+	int rc;
+
+	if (run->settings->input == NULL)
+		return 0;
+	rc = ft_port_create(run->settings->input, &options, &run->input, error);
+	if (rc == 0 && ft_port_waits(run->input))
+		rc = ft_fail(error, -EINVAL, "-r %s: not an interface", run->settings->input);
+	return rc;
+}
+
+/* Everything that can be judged without opening a port. */
+static int prepare(struct ft_generate_run *run, struct ft_error *error)
+{
+	const struct ft_generate_settings *settings = run->settings;
+	int rc = settings->report != NULL ? ft_report_check(settings->report, error) : 0;
+
+	if (rc == 0)
+		rc = ft_transmit_create(settings->output, &run->transmit, error);
+	if (rc == 0)
+		rc = create_input(run, error);
+	if (rc == 0)
+		rc = ft_pace_set(&run->sender.pace, &settings->rate, run->transmit.speed_bps,
+				 error);
+	if (rc == 0)
+		rc = settings->replay != NULL ? prepare_replay(run, error)
+					      : prepare_stream(run, error);
+	run->sender.transmit = &run->transmit;
+	run->sender.duration_ns = settings->duration_ns;
+	return rc;
+}
+
+static int open_input(struct ft_generate_run *run, struct ft_error *error)
+{
+	int rc;
+
+	if (run->input == NULL)
+		return 0;
+	run->receiver.port = run->input;
+	run->receiver.run = run->settings->replay == NULL ? &run->signature : NULL;
+	rc = ft_port_open(run->input, error);
+	if (rc == 0)
+		rc = ft_port_start(run->input, error);
+	if (rc == 0)
+		rc = ft_receiver_start(&run->receiver, error);
+	run->receiving = rc == 0;
+	return rc;
+}
+
+static int start_sending(struct ft_generate_run *run, struct ft_error *error)
+{
+	int rc = ft_sender_start(&run->sender, error);
+
+	run->sending = rc == 0;
+	return rc;
+}
+
+static void stop_sending(struct ft_generate_run *run)
+{
+	if (!run->sending)
+		return;
+	while (!atomic_load_explicit(&run->sender.ended, memory_order_acquire))
+		ft_manager_serve(run->manager, SERVE_MS);
+	ft_sender_join(&run->sender);
+	run->sending = false;
+}
+
+/* Ask the port how many frames left it; wait a moment where its counter is still behind. */
+static int confirm(struct ft_generate_run *run, struct ft_error *error)
+{
+	uint64_t submitted = ft_count_read(&run->sender.submitted);
+	uint64_t began_ns = ft_clock_monotonic_ns();
+	struct ft_counters counters;
+
+	do {
+		int rc;
+
+		ft_counters_settle();
+		rc = ft_counters_read(run->transmit.ifindex, &counters, error);
+		if (rc != 0)
+			return rc;
+		run->tx_frames = counters.tx_frames - run->tx_before;
+		if (run->tx_frames >= submitted)
+			return 0;
+		ft_manager_serve(run->manager, SERVE_MS);
+	} while (ft_clock_monotonic_ns() - began_ns < CONFIRM_NS);
+	return 0;
+}
+
+/*
+ * A --count is a count of frames that left the port: send further ones, with numbers of their own,
+ * in place of those that the kernel took and then dropped. A replay is never added to.
+ */
+static int top_up(struct ft_generate_run *run, struct ft_error *error)
+{
+	uint64_t before;
+	int rc = confirm(run, error);
+
+	for (unsigned round = 0; rc == 0 && round < TOP_UP_ROUNDS; round++) {
+		if (run->failed || run->settings->replay != NULL || run->tx_frames >= run->asked ||
+		    atomic_load(&run->sender.stop) || run->sender.behind)
+			break;
+		before = run->tx_frames;
+		run->sender.limit += run->asked - run->tx_frames;
+		rc = start_sending(run, error);
+		stop_sending(run);
+		if (rc == 0)
+			rc = confirm(run, error);
+		if (run->tx_frames == before)
+			break;
+	}
+	return rc;
+}
+
+/* Until all have come back, or no more of them for RESIDUAL_NS. */
+static void wait_for_residual(struct ft_generate_run *run)
+{
+	const struct ft_receiver *receiver = &run->receiver;
+	uint64_t began_ns = ft_clock_monotonic_ns();
+
+	while (!atomic_load_explicit(&receiver->ended, memory_order_acquire)) {
+		uint64_t last_ns = ft_count_read(&receiver->last_ns);
+
+		if (ft_generate_lost(run) == 0)
+			return;
+		if (ft_clock_monotonic_ns() - (last_ns > began_ns ? last_ns : began_ns) >
+		    RESIDUAL_NS)
+			return;
+		ft_manager_serve(run->manager, SERVE_MS);
+	}
+}
+
+static void stop_receiving(struct ft_generate_run *run)
+{
+	if (!run->receiving)
+		return;
+	ft_receiver_stop(&run->receiver);
+	run->receiving = false;
+}
+
+static void fail_run(struct ft_generate_run *run, const struct ft_error *error)
+{
+	if (run->failed)
+		return;
+	run->failed = true;
+	run->failure = *error;
+	ft_manager_alarm(run->manager, "%s", error->text);
+}
+
+/* All that happens between opened ports and the report. */
+static int generate(struct ft_generate_run *run, struct ft_error *error)
+{
+	struct ft_counters counters;
+	int rc = ft_counters_read(run->transmit.ifindex, &counters, error);
+
+	if (rc != 0)
+		return rc;
+	run->tx_before = counters.tx_frames;
+	run->started_ns = ft_manager_publish(run->manager, error);
+	if (run->started_ns == 0)
+		return -EIO;
+	rc = start_sending(run, error);
+	if (rc != 0)
+		return rc;
+	run->stop_reason = ft_generate_wait(run);
+	atomic_store(&run->sender.stop, !atomic_load(&run->sender.ended));
+	stop_sending(run);
+	run->stopped_ns = ft_clock_utc_ns();
+	if (run->sender.result != 0)
+		fail_run(run, &run->sender.error);
+	if (top_up(run, error) != 0)
+		fail_run(run, error);
+	if (run->receiving && !run->failed)
+		wait_for_residual(run);
+	stop_receiving(run);
+	if (run->receiver.result != 0)
+		fail_run(run, &run->receiver.error);
+	return 0;
+}
+
+static int run_generator(struct ft_generate_run *run, struct ft_error *error)
+{
+	int rc = ft_manager_open(PROGRAM, run->settings->name, &run->manager, error);
+
+	if (rc == 0)
+		rc = prepare(run, error);
+	if (rc == 0)
+		rc = ft_transmit_open(&run->transmit, error);
+	if (rc == 0)
+		rc = open_input(run, error);
+	if (rc == 0 && ft_manager_interrupted(run->manager))
+		rc = -ECANCELED;
+	if (rc == 0)
+		rc = generate(run, error);
+	if (rc != 0)
+		return rc;
+	if (!run->settings->quiet)
+		ft_generate_summarize(run);
+	return ft_generate_report(run, error);
+}
+
+static void close_all(struct ft_generate_run *run)
+{
+	stop_receiving(run);
+	ft_port_free(run->input);
+	ft_transmit_close(&run->transmit);
+	ft_stream_free(&run->stream);
+	ft_replay_free(&run->replay);
+	ft_manager_free(run->manager);
+}
+
+int ft_generate_run(const struct ft_generate_settings *settings)
+{
+	struct ft_generate_run *run = calloc(1, sizeof(*run));
+	struct ft_error error;
+	int rc, code;
+
+	if (run == NULL) {
+		fprintf(stderr, PROGRAM ": out of memory\n");
+		return 1;
+	}
+	run->settings = settings;
+	run->transmit.fd = -1;
+	rc = run_generator(run, &error);
+	if (rc == -ECANCELED) {
+		code = 130;
+	} else if (rc != 0) {
+		fprintf(stderr, PROGRAM ": %s\n", error.text);
+		code = run->started_ns != 0 ? 1 : ft_exit_code(rc);
+	} else {
+		code = run->failed ? 1 : 0;
+	}
+	close_all(run);
+	free(run);
+	return code;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ft_pace_wait() runs on the sender's thread; when a frame is due already it reads the clock once.
+ */
+#include "ft/pacing.h"
+
+#include <errno.h>
+#include <math.h>
+#include <time.h>
+
+#include "ft/clock.h"
+
+/* The last stretch is spun through: a sleeper wakes up to this late. */
+#define SPIN_NS (60 * 1000ull)
+/* How long `stop` may go unnoticed. */
+#define LONGEST_SLEEP_NS (20 * FT_NS_PER_MS)
+
+/* The duration of one unit at so many a second; the slowest rates need more than 64 bits. */
+static ft_fine_time fine_from_rate(double units_per_second)
+{
+	long double ns = 1e9L / (long double)units_per_second;
+
+	return (ft_fine_time)(ldexpl(ns, FT_FINE_SHIFT) + 0.5L);
+}
+
+int ft_pace_set(struct ft_pace *pace, const struct ft_rate *rate, uint64_t speed_bps,
+		struct ft_error *error)
+{
+	double bps = rate->value;
+
+	*pace = (struct ft_pace){0};
+	switch (rate->unit) {
+	case FT_RATE_MAX:
+		return 0;
+	case FT_RATE_PPS:
+		pace->per_frame = fine_from_rate(rate->value);
+		return 0;
+	case FT_RATE_BPS:
+		pace->per_byte = fine_from_rate(bps / 8);
+		return 0;
+	case FT_RATE_PERCENT:
+		if (speed_bps == 0)
+			return ft_fail(error, -EINVAL,
+				       "--rate %g%%: the port does not tell its speed; give the "
+				       "rate in pps or bps",
+				       rate->value);
+		bps = (double)speed_bps * rate->value / 100;
+		break;
+	case FT_RATE_BPS_L1:
+		break;
+	}
+	pace->per_byte = fine_from_rate(bps / 8);
+	pace->per_frame = FT_WIRE_OVERHEAD_BYTES * pace->per_byte;
+	return 0;
+}
+
+double ft_pace_pps(ft_fine_time cost)
+{
+	return cost == 0 ? 0 : (double)(ldexpl(1e9L, FT_FINE_SHIFT) / (long double)cost);
+}
+
+static void sleep_until(uint64_t monotonic_ns)
+{
+	const struct timespec until = {
+		.tv_sec = (time_t)(monotonic_ns / FT_NS_PER_SECOND),
+		.tv_nsec = (long)(monotonic_ns % FT_NS_PER_SECOND),
+	};
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
+uint64_t ft_pace_wait(uint64_t due_ns, const atomic_bool *stop)
+{
+	uint64_t now_ns = ft_clock_monotonic_ns();
+
+	while (now_ns < due_ns && !atomic_load_explicit(stop, memory_order_relaxed)) {
+		uint64_t left_ns = due_ns - now_ns;
+
+		if (left_ns > LONGEST_SLEEP_NS + SPIN_NS)
+			sleep_until(now_ns + LONGEST_SLEEP_NS);
+		else if (left_ns > SPIN_NS)
+			sleep_until(due_ns - SPIN_NS);
+		else
+			__builtin_ia32_pause();
+		now_ns = ft_clock_monotonic_ns();
+	}
+	return now_ns;
+}
