@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,8 @@ int ft_output_open(const char *path, bool hashed, struct ft_output **output, str
 	snprintf(o->path, sizeof(o->path), "%s", path);
 	if (strlen(path) >= sizeof(o->path))
 		rc = ft_fail(error, -ENAMETOOLONG, "-w: the path is too long");
+	else if (path[0] == '\0')
+		rc = ft_fail(error, -EINVAL, "-w: name a file, or null:");
 	else if (exists && S_ISDIR(status.st_mode))
 		rc = ft_fail(error, -EINVAL, "-w %s: is a directory; name a file in it", path);
 	else if (strcmp(path, "-") == 0 || (exists && !S_ISREG(status.st_mode)))
@@ -145,6 +148,7 @@ static void account(struct ft_output *output, const void *data, size_t bytes)
 size_t ft_output_write(struct ft_output *output, const void *data, size_t bytes,
 		       struct ft_error *error)
 {
+	struct pollfd waiter = {.fd = output->fd, .events = POLLOUT};
 	size_t wrote = 0;
 
 	if (output->fd < 0) {
@@ -156,6 +160,10 @@ size_t ft_output_write(struct ft_output *output, const void *data, size_t bytes,
 
 		if (count < 0 && errno == EINTR)
 			continue;
+		if (count < 0 && errno == EAGAIN) { /* stdout as another process left it */
+			poll(&waiter, 1, -1);
+			continue;
+		}
 		if (count < 0) {
 			ft_fail(error, -errno, "writing %s: %s", output->path, strerror(errno));
 			return wrote;
