@@ -171,20 +171,28 @@ static void drain(struct ft_capture_run *run)
 	}
 }
 
-/* The last word of each interface, equal to the report. */
+/* The last word of each interface, equal to the report, where there still is room for it. */
 static void write_last_statistics(struct ft_capture_run *run)
 {
-	struct ft_error ignored; /* the output has failed already, and that was said */
 	uint8_t block[FT_PCAPNG_STATISTICS_BYTES];
+	struct ft_error error;
 
+	if (run->output_told && !ft_output_is_file(run->output))
+		return; /* a stream ends in the middle of a block */
 	for (unsigned i = 0; i < run->interface_count; i++) {
 		struct ft_pcapng_statistics statistics;
-		size_t bytes;
+		size_t bytes, wrote;
 
 		ft_capture_statistics(run, i, &statistics);
 		bytes = ft_pcapng_write_statistics(block, sizeof(block), &statistics);
-		if (ft_output_write(run->output, block, bytes, &ignored) != bytes)
-			return;
+		wrote = ft_output_write(run->output, block, bytes, &error);
+		if (wrote == bytes)
+			continue;
+		ft_output_cut(run->output, block, wrote, 0);
+		if (!run->output_told)
+			ft_manager_alarm(run->manager, "%s", error.text);
+		run->output_told = run->failed = true;
+		return;
 	}
 }
 
@@ -194,6 +202,10 @@ static void finish_output(struct ft_capture_run *run)
 
 	ft_writer_finish(&run->writer);
 	ft_capture_tell_failures(run);
+	if (run->started_ns == 0) {
+		ft_output_discard(run->output);
+		return;
+	}
 	write_last_statistics(run);
 	if (ft_output_finish(run->output, &error) != 0) {
 		ft_manager_alarm(run->manager, "%s", error.text);
@@ -249,8 +261,11 @@ static int run_capture(struct ft_capture_run *run, struct ft_error *error)
 		rc = check_settings(run, error);
 	if (rc == 0)
 		rc = open_all(run, error);
-	if (rc != 0)
+	if (rc != 0) {
+		if (run->output != NULL)
+			ft_output_discard(run->output);
 		return rc;
+	}
 	if (ft_manager_interrupted(run->manager)) {
 		ft_writer_finish(&run->writer);
 		ft_output_discard(run->output);

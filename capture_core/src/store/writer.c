@@ -4,7 +4,8 @@
  * It must hand every chunk back, and must count each frame as stored or as dropped by the disk.
  *
  * When the output fails (disk full, I/O error) it stops writing for good and goes on counting. The
- * frames that fitted stay; room for the last statistics blocks is made by giving up a few of them.
+ * frames that fitted stay; in a file, room for the last statistics blocks is made by giving up a
+ * few of them.
  */
 #include "store/writer.h"
 
@@ -66,7 +67,9 @@ static struct kept whole_blocks(const struct ft_chunk *chunk, size_t limit)
 static void give_up(struct ft_writer *writer, struct ft_pool *pool, struct ft_chunk *chunk,
 		    size_t wrote)
 {
-	struct kept kept = whole_blocks(chunk, wrote > EPILOGUE_BYTES ? wrote - EPILOGUE_BYTES : 0);
+	/* A stream has no epilogue: what it took cannot be taken back. */
+	size_t epilogue = ft_output_is_file(writer->output) ? EPILOGUE_BYTES : 0;
+	struct kept kept = whole_blocks(chunk, wrote > epilogue ? wrote - epilogue : 0);
 
 	ft_output_cut(writer->output, chunk->data, wrote, kept.bytes);
 	ft_count_add(&pool->ledger->stored, kept.frames);
