@@ -13,4 +13,10 @@ int ft_report_check(const char *path, struct ft_error *error);
 /* Write `report` to a new file beside `path`, sync it, then rename it over `path`; "-": stdout. */
 int ft_report_write(const char *path, const json_t *report, struct ft_error *error);
 
+/*
+ * `path` for clients, which run in other directories: absolute, as a JSON string. NULL gives null;
+ * what is no path of a file ("-", "null:") stays as it is.
+ */
+json_t *ft_report_path(const char *path);
+
 #endif

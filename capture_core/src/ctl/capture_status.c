@@ -84,7 +84,8 @@ static json_t *status(void *engine)
 	json_object_set_new(object, "ports", ports);
 	json_object_set_new(object, "lost", json_integer((json_int_t)ft_capture_lost(run)));
 	json_object_set_new(object, "files", describe_files(run));
-	json_object_set_new(object, "output", json_string(run->settings->output));
+	json_object_set_new(object, "output", ft_report_path(run->settings->output));
+	json_object_set_new(object, "report", ft_report_path(run->settings->report));
 	return object;
 }
 

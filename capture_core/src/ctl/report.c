@@ -34,6 +34,19 @@ int ft_report_check(const char *path, struct ft_error *error)
 	return 0;
 }
 
+json_t *ft_report_path(const char *path)
+{
+	char directory[PATH_MAX];
+	json_t *absolute = NULL;
+
+	if (path == NULL)
+		return json_null();
+	if (path[0] != '/' && strcmp(path, "-") != 0 && strcmp(path, "null:") != 0 &&
+	    getcwd(directory, sizeof(directory)) != NULL)
+		absolute = json_sprintf("%s/%s", directory, path);
+	return absolute != NULL ? absolute : json_string(path);
+}
+
 static int write_whole(FILE *file, const json_t *report)
 {
 	errno = 0;

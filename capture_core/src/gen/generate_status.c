@@ -100,6 +100,7 @@ static json_t *status(void *engine)
 	json_object_set_new(object, "tx", describe_tx(run, frames));
 	json_object_set_new(object, "rx", describe_rx(run, lost));
 	json_object_set_new(object, "lost", integer(lost));
+	json_object_set_new(object, "report", ft_report_path(run->settings->report));
 	return object;
 }
 
