@@ -26,6 +26,7 @@
 #define MAX_REQUEST_BYTES  4096u
 #define MAX_MARKS	   10000u
 #define MAX_MARK_BYTES	   1024u
+#define MIN_SUBSCRIBE_HZ   0.001
 #define MAX_SUBSCRIBE_HZ   20.0
 #define TICK_NS		   (100 * FT_NS_PER_MS)
 #define STATUS_SCHEMA	   "fieldtap.status/1"
@@ -66,13 +67,13 @@ static int take_signals(void)
 	sigset_t set;
 
 	sigemptyset(&set);
-	for (unsigned i = 0; i < 2; i++) {
-		signal(handled[i], SIG_DFL);
+	for (unsigned i = 0; i < 2; i++)
 		sigaddset(&set, handled[i]);
-	}
+	sigprocmask(SIG_BLOCK, &set, NULL); /* before they could end us */
+	for (unsigned i = 0; i < 2; i++)
+		signal(handled[i], SIG_DFL);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	sigprocmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -89,6 +90,11 @@ int ft_manager_open(const char *program, const char *name, struct ft_manager **m
 	m->alarms = json_array();
 	m->marks = json_array();
 	m->signal_fd = take_signals();
+	if (m->signal_fd < 0) {
+		rc = ft_fail(error, -errno, "signalfd: %s", strerror(errno));
+		ft_manager_free(m);
+		return rc;
+	}
 	if (name != NULL)
 		snprintf(m->name, sizeof(m->name), "%s", name);
 	else
@@ -196,9 +202,9 @@ static int answer_subscribe(struct client *client, json_t *id, json_t *params)
 	json_t *rate = json_object_get(params, "hz");
 	double hz = rate == NULL ? 1.0 : json_number_value(rate);
 
-	if (!(hz > 0) || hz > MAX_SUBSCRIBE_HZ)
+	if (hz < MIN_SUBSCRIBE_HZ || hz > MAX_SUBSCRIBE_HZ)
 		return send_error(client, id, RPC_BAD_PARAMS,
-				  "subscribe needs \"hz\" above 0, at most 20");
+				  "subscribe needs \"hz\" from 0.001 to 20");
 	client->push_every_ns = (uint64_t)((double)FT_NS_PER_SECOND / hz);
 	client->push_at_ns = ft_clock_monotonic_ns();
 	return send_result(client, id, json_pack("{s:f}", "hz", hz));
