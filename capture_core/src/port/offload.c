@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <linux/bpf.h>
 #include <linux/if_link.h>
@@ -89,9 +90,24 @@ static int state_directory(char *path, size_t bytes, struct ft_error *error)
 	if (rc != 0)
 		return rc;
 	snprintf(path, bytes, "%s/.ports", run);
-	if (mkdir(path, 0775) != 0 && errno != EEXIST)
+	if (mkdir(path, 02775) == 0)
+		chmod(path, 02775); /* past the umask: the next engine may be another user's */
+	else if (errno != EEXIST)
 		return ft_fail(error, -errno, "%s: %s", path, strerror(errno));
 	return 0;
+}
+
+/*
+ * Starting and ending take turns, or one engine would switch on what another has just switched off.
+ * Held for a moment; returns what ends the turn when it is closed.
+ */
+static int take_turn(const char *directory)
+{
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0)
+		flock(fd, LOCK_EX);
+	return fd;
 }
 
 static unsigned long network_namespace(void)
@@ -190,17 +206,22 @@ static int switch_off(const char *device, struct ft_error *error)
 	return 0;
 }
 
-int ft_offload_stop(const char *device, int ifindex, struct ft_offload *offload,
-		    struct ft_error *error)
+/* In our turn. */
+static void let_go(struct ft_offload *offload)
 {
-	char directory[PATH_MAX - 64];
-	int rc;
-
+	if (offload->xdp_link_fd >= 0)
+		close(offload->xdp_link_fd);
+	restore_unless_used(offload->state_fd, offload->path, (int)if_nametoindex(offload->device));
+	close(offload->state_fd);
 	*offload = (struct ft_offload){.state_fd = -1, .xdp_link_fd = -1};
-	snprintf(offload->device, sizeof(offload->device), "%s", device);
-	rc = state_directory(directory, sizeof(directory), error);
-	if (rc != 0)
-		return rc;
+}
+
+/* In our turn. */
+static int stop(const char *directory, const char *device, int ifindex, struct ft_offload *offload,
+		struct ft_error *error)
+{
+	int rc = 0;
+
 	restore_after_crashes(directory);
 	snprintf(offload->path, sizeof(offload->path), "%s/%lu-%d", directory, network_namespace(),
 		 ifindex);
@@ -210,6 +231,7 @@ int ft_offload_stop(const char *device, int ifindex, struct ft_offload *offload,
 		offload->path[0] = '\0';
 		return rc;
 	}
+	fchmod(offload->state_fd, 0664); /* past the umask, as above */
 	if (flock(offload->state_fd, LOCK_EX | LOCK_NB) == 0)
 		rc = write_state(offload, error);
 	if (rc == 0)
@@ -217,20 +239,41 @@ int ft_offload_stop(const char *device, int ifindex, struct ft_offload *offload,
 	if (rc == 0)
 		rc = segment_veth_peer(device, ifindex, offload, error);
 	if (rc != 0)
-		ft_offload_restore(offload);
+		let_go(offload);
 	else
 		flock(offload->state_fd, LOCK_SH);
 	return rc;
 }
 
+int ft_offload_stop(const char *device, int ifindex, struct ft_offload *offload,
+		    struct ft_error *error)
+{
+	char directory[PATH_MAX - 64];
+	int rc, turn;
+
+	*offload = (struct ft_offload){.state_fd = -1, .xdp_link_fd = -1};
+	snprintf(offload->device, sizeof(offload->device), "%s", device);
+	rc = state_directory(directory, sizeof(directory), error);
+	if (rc != 0)
+		return rc;
+	turn = take_turn(directory);
+	if (turn < 0)
+		return ft_fail(error, -errno, "%s: %s", directory, strerror(errno));
+	rc = stop(directory, device, ifindex, offload, error);
+	close(turn);
+	return rc;
+}
+
 void ft_offload_restore(struct ft_offload *offload)
 {
-	if (offload->xdp_link_fd >= 0)
-		close(offload->xdp_link_fd);
-	if (offload->path[0] != '\0') {
-		restore_unless_used(offload->state_fd, offload->path,
-				    (int)if_nametoindex(offload->device));
-		close(offload->state_fd);
-	}
-	*offload = (struct ft_offload){.state_fd = -1, .xdp_link_fd = -1};
+	char path[sizeof(offload->path)];
+	int turn;
+
+	if (offload->path[0] == '\0')
+		return;
+	memcpy(path, offload->path, sizeof(path));
+	turn = take_turn(dirname(path));
+	let_go(offload);
+	if (turn >= 0)
+		close(turn);
 }
