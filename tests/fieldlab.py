@@ -43,6 +43,16 @@ def program(name: str) -> str:
     return str(path)
 
 
+def ft_capture(*options: str | Path) -> list[str]:
+    """Return the command line of a capture that sums nothing up in words."""
+    return [program("ft-capture"), "-q", *(os.fspath(option) for option in options)]
+
+
+def ft_generate(*options: str | Path) -> list[str]:
+    """Return the command line of a generator that sums nothing up in words."""
+    return [program("ft-generate"), "-q", *(os.fspath(option) for option in options)]
+
+
 def tool(name: str) -> str:
     """Return the path of a tool of the machine. Raises `LabError` where it is not installed."""
     path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
@@ -119,25 +129,29 @@ def _silence(namespace: str) -> None:
 
 
 @contextmanager
-def lab(mtu_bytes: int = 1500) -> Iterator[Lab]:
-    """Make a lab and remove it at the end. Raises `LabError` where that is impossible."""
+def lab(mtu_bytes: int = 1500, *, together: bool = False) -> Iterator[Lab]:
+    """Make a lab and remove it at the end. Raises `LabError` where that is impossible.
+
+    With `together`, both ends are in one namespace, for a program that uses both.
+    """
     if os.geteuid() != 0:
         raise LabError("needs root for network namespaces")
     number = next(_lab_numbers)
-    left, right = (End(f"ft{os.getpid()}-{number}{side}", f"ft-{side}") for side in ("l", "r"))
+    namespaces = [f"ft{os.getpid()}-{number}{side}" for side in ("l" if together else "lr")]
+    left, right = End(namespaces[0], "ft-left"), End(namespaces[-1], "ft-right")
     try:
-        for end in (left, right):
-            _ip("netns", "add", end.namespace)
-            _silence(end.namespace)
+        for namespace in namespaces:
+            _ip("netns", "add", namespace)
+            _silence(namespace)
+            _ip("-n", namespace, "link", "set", "lo", "up")
         peer = ("peer", "name", right.port, "netns", right.namespace)
         _ip("-n", left.namespace, "link", "add", left.port, "type", "veth", *peer)
         for end in (left, right):
-            _ip("-n", end.namespace, "link", "set", "lo", "up")
             _ip("-n", end.namespace, "link", "set", end.port, "mtu", str(mtu_bytes), "up")
         yield Lab(left, right)
     finally:
-        for end in (left, right):
-            command = [tool("ip"), "netns", "del", end.namespace]
+        for namespace in namespaces:
+            command = [tool("ip"), "netns", "del", namespace]
             subprocess.run(command, capture_output=True, check=False)
 
 
@@ -176,7 +190,7 @@ class Client:
         while (message := self.receive()) is not None:
             if "id" in message:
                 return message
-        raise AssertionError(f"the engine hung up on {method}")
+        raise ConnectionError(f"the engine hung up on {method}")
 
 
 @contextmanager
@@ -254,7 +268,7 @@ def running(
     stdin: Stream = None,
     stdout: Stream = None,
 ) -> Iterator[Engine]:
-    """Run an engine at `end` under `name`; it is ready, or (`wait` false) only started.
+    """Run an engine at `end` under `name`; it is ready or done, or (`wait` false) only started.
 
     The report is asked for in the RUN directory. Whatever still runs at the end is killed.
     """
@@ -279,7 +293,7 @@ def _wait_until_ready(engine: Engine) -> None:
     while not _answers(engine):
         if engine.process.poll() is not None:
             if engine.process.returncode == 0:
-                return
+                return  # there was little to do
             raise AssertionError(f"ended with {engine.process.returncode}: {engine.words()}")
         if time.monotonic() > deadline:
             raise AssertionError(f"not ready within {READY_TIMEOUT_S:.0f} s")
@@ -290,7 +304,7 @@ def _answers(engine: Engine) -> bool:
     """Whether the socket is this engine's, and not one that a dead engine left."""
     try:
         return bool(engine.status()["pid"] == engine.process.pid)
-    except (ConnectionRefusedError, FileNotFoundError):
+    except (ConnectionError, FileNotFoundError):
         return False
 
 
@@ -299,7 +313,7 @@ def capturing(
     end: End, output: Path | str, *options: str | Path, name: str = "tap", stdout: Stream = None
 ) -> Iterator[Engine]:
     """Capture the port of `end` into `output`."""
-    argv = [program("ft-capture"), "-i", end.port, "-w", output, "-q", *options]
+    argv = ft_capture("-i", end.port, "-w", output, *options)
     with running(end, argv, name=name, stdout=stdout) as engine:
         yield engine
 

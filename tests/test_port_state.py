@@ -8,7 +8,7 @@ from pathlib import Path
 
 import capturefile
 import pytest
-from fieldlab import END_TIMEOUT_S, End, Lab, capturing, program, running, tool
+from fieldlab import END_TIMEOUT_S, End, Lab, capturing, ft_capture, running, tool
 
 MTU_BYTES = 1500
 TRANSFER_BYTES = 20_000_000
@@ -122,7 +122,7 @@ def test_after_kill_9_the_next_start_on_any_port_switches_gro_on_again(
         engine.send_signal(signal.SIGKILL)
         engine.wait()
     assert not feature(link.right, "generic-receive-offload")
-    argv = [program("ft-capture"), "-i", "lo", "-w", "null:", "-q"]
+    argv = ft_capture("-i", "lo", "-w", "null:")
     with running(link.right, argv) as other:
         assert feature(link.right, "generic-receive-offload")
         other.stop()
