@@ -239,6 +239,26 @@ static int run_limited(const struct ft_capture_settings *settings, rlim_t file_b
 	return code;
 }
 
+/* isb_usrdeliv of the last statistics block. */
+static json_int_t find_last_delivered(const char *path)
+{
+	size_t bytes, last = 0;
+	uint8_t *all = read_whole(path, &bytes);
+	uint32_t header[2];
+	uint64_t delivered = UINT64_MAX;
+
+	for (size_t at = 0; at + sizeof(header) <= bytes; at += header[1]) {
+		memcpy(header, all + at, sizeof(header));
+		if (header[0] == 5)
+			last = at;
+	}
+	for (size_t at = last + 20; last != 0 && all[at] != 0; at += 4 + all[at + 2])
+		if (all[at] == 8)
+			memcpy(&delivered, all + at + 4, sizeof(delivered));
+	free(all);
+	return (json_int_t)delivered;
+}
+
 /* The ledger and the file of a run whose output took only `file_bytes`. */
 static void check_full_disk(rlim_t file_bytes)
 {
@@ -260,6 +280,7 @@ static void check_full_disk(rlim_t file_bytes)
 	assert_int_equal(stored + disk, FRAMES);
 	assert_true(balanced);
 	assert_int_equal(count_first_frames("full.pcapng", UINT32_MAX), stored);
+	assert_int_equal(find_last_delivered("full.pcapng"), stored);
 	assert_int_equal(stat("full.pcapng", &status), 0);
 	assert_int_equal(status.st_size, size_bytes);
 	assert_in_range(status.st_size, 1, file_bytes);

@@ -15,7 +15,7 @@ static int make_pool(void **state)
 {
 	struct ft_error error;
 
-	return ft_pool_create(&ledger, (struct ft_pool **)state, &error);
+	return ft_pool_create(&ledger, 0, (struct ft_pool **)state, &error);
 }
 
 static int free_pool(void **state)
@@ -73,12 +73,13 @@ static void a_chunk_given_back_comes_again_empty(void **state)
 	while (ft_pool_take(pool) != NULL)
 		;
 	chunk->used_bytes = 4096;
-	chunk->frames = 7;
+	chunk->frames[0] = chunk->frames[1] = 7;
 	chunk->frame_bytes = 420;
 	ft_ring_push(&pool->empty, chunk);
 	assert_ptr_equal(ft_pool_take(pool), chunk);
 	assert_int_equal(chunk->used_bytes, 0);
-	assert_int_equal(chunk->frames, 0);
+	assert_int_equal(chunk->frames[0], 0);
+	assert_int_equal(chunk->frames[1], 0);
 	assert_int_equal(chunk->frame_bytes, 0);
 }
 

@@ -61,6 +61,9 @@ struct ft_port_wire {
 	int agrees; /* 1, 0, or -1 when this driver's counters prove nothing */
 };
 
+/* One for each direction. */
+#define FT_PORT_MAX_INTERFACES 2u
+
 /* One pcapng interface of the port. */
 struct ft_port_interface {
 	char name[80];

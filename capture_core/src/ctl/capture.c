@@ -67,7 +67,7 @@ static int open_port(struct ft_capture_run *run, struct ft_capture_port *port,
 		rc = ft_filter_compile(run->settings->filter, interface->link_type, &port->filter,
 				       error);
 	if (rc == 0)
-		rc = ft_pool_create(&port->ledger, &port->pool, error);
+		rc = ft_pool_create(&port->ledger, port->first_interface, &port->pool, error);
 	return rc;
 }
 
@@ -128,7 +128,6 @@ static int start_port(struct ft_capture_run *run, struct ft_capture_port *port,
 		.stop = &run->stop,
 		.pool = port->pool,
 		.ledger = &port->ledger,
-		.first_interface = port->first_interface,
 		.snap_bytes = run->settings->port_options.snap_bytes,
 		.started_ns = ft_clock_utc_ns(),
 		.wake_fd = run->writer.wake_fd,

@@ -160,7 +160,7 @@ void ft_capture_statistics(const struct ft_capture_run *run, uint32_t interface,
 		.interface = interface,
 		.now_ns = run->stopped_ns,
 		.started_ns = port->hot.started_ns,
-		.delivered = port->hot.formatted[index],
+		.delivered = port->pool->stored[index],
 	};
 	if (index != 0)
 		return;

@@ -8,7 +8,8 @@
 
 #define MEMORY_BYTES ((size_t)FT_CHUNK_BYTES * FT_POOL_CHUNKS)
 
-int ft_pool_create(struct ft_ledger *ledger, struct ft_pool **pool, struct ft_error *error)
+int ft_pool_create(struct ft_ledger *ledger, uint32_t first_interface, struct ft_pool **pool,
+		   struct ft_error *error)
 {
 	struct ft_pool *p = aligned_alloc(64, sizeof(*p));
 
@@ -16,6 +17,7 @@ int ft_pool_create(struct ft_ledger *ledger, struct ft_pool **pool, struct ft_er
 		return ft_fail(error, -ENOMEM, "out of memory");
 	memset(p, 0, sizeof(*p));
 	p->ledger = ledger;
+	p->first_interface = first_interface;
 	p->memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p->memory == MAP_FAILED) {

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "ft/error.h"
 #include "ft/ledger.h"
@@ -21,25 +22,29 @@
 struct ft_chunk {
 	uint8_t *data;
 	uint32_t used_bytes;
-	uint32_t frames;
-	uint64_t frame_bytes; /* captured bytes of its frames */
-	uint64_t first_ns, last_ns;
-	uint64_t opened_ns; /* monotonic, when the first frame came in */
+	uint32_t frames[FT_PORT_MAX_INTERFACES]; /* a count an interface of the port */
+	uint64_t frame_bytes;			 /* captured bytes of its frames */
+	uint64_t first_ns, last_ns;		 /* meaningless without frames */
+	uint64_t opened_ns;			 /* monotonic, when the first frame came in */
 };
 
 /* Between one hot thread and the writer. */
 struct ft_pool {
 	struct ft_ledger *ledger;
-	struct ft_ring filled; /* hot thread to writer */
-	struct ft_ring empty;  /* writer to hot thread */
+	uint32_t first_interface; /* pcapng number of the port's interface 0 */
+	struct ft_ring filled;	  /* hot thread to writer */
+	struct ft_ring empty;	  /* writer to hot thread */
 	struct ft_chunk chunks[FT_POOL_CHUNKS];
 	uint8_t *memory;
+	/* Written by the writer thread; the main thread reads it at the end. */
+	uint64_t stored[FT_PORT_MAX_INTERFACES];
 	/* The hot thread's own stack of empty chunks. */
 	unsigned spare_count;
 	struct ft_chunk *spare[FT_POOL_CHUNKS];
 };
 
-int ft_pool_create(struct ft_ledger *ledger, struct ft_pool **pool, struct ft_error *error);
+int ft_pool_create(struct ft_ledger *ledger, uint32_t first_interface, struct ft_pool **pool,
+		   struct ft_error *error);
 void ft_pool_free(struct ft_pool *pool);
 
 /* An empty chunk, or NULL when the writer has them all. For the hot thread. */
@@ -53,8 +58,10 @@ static inline struct ft_chunk *ft_pool_take(struct ft_pool *pool)
 		return NULL;
 	chunk = pool->spare[--pool->spare_count];
 	chunk->used_bytes = 0;
-	chunk->frames = 0;
+	memset(chunk->frames, 0, sizeof(chunk->frames));
 	chunk->frame_bytes = 0;
+	chunk->first_ns = UINT64_MAX;
+	chunk->last_ns = 0;
 	return chunk;
 }
 

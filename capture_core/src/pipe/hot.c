@@ -38,7 +38,7 @@ static void write_statistics(struct ft_hot *hot, struct ft_chunk *chunk)
 	read_counts(hot);
 	for (unsigned i = 0; i < ft_port_interface_count(hot->port); i++) {
 		struct ft_pcapng_statistics statistics = {
-			.interface = hot->first_interface + i,
+			.interface = hot->pool->first_interface + i,
 			.now_ns = ft_clock_utc_ns(),
 			.started_ns = hot->started_ns,
 			.delivered = hot->formatted[i],
@@ -64,6 +64,8 @@ static void seal_chunk(struct ft_hot *hot)
 	if (hot->chunk == NULL)
 		return;
 	hot->told_ns = ft_clock_monotonic_ns();
+	for (unsigned i = 0; i < FT_PORT_MAX_INTERFACES; i++)
+		hot->formatted[i] += hot->chunk->frames[i];
 	write_statistics(hot, hot->chunk);
 	ft_ring_push(&hot->pool->filled, hot->chunk); /* holds every chunk: cannot be full */
 	hot->chunk = NULL;
@@ -134,12 +136,10 @@ static void store_frame(struct ft_hot *hot, const struct ft_frame *frame)
 		return;
 	}
 	chunk->used_bytes += ft_epb_write(chunk->data + chunk->used_bytes,
-					  hot->first_interface + frame->interface, frame, captured,
-					  hot->lost_before);
+					  hot->pool->first_interface + frame->interface, frame,
+					  captured, hot->lost_before);
 	hot->lost_before = 0;
-	hot->formatted[frame->interface]++;
-	if (chunk->frames++ == 0)
-		chunk->first_ns = chunk->last_ns = frame->stamp_ns;
+	chunk->frames[frame->interface]++;
 	if (frame->stamp_ns < chunk->first_ns)
 		chunk->first_ns = frame->stamp_ns;
 	if (frame->stamp_ns > chunk->last_ns)

@@ -29,7 +29,6 @@ struct ft_hot {
 	struct ft_stop *stop;
 	struct ft_pool *pool;
 	struct ft_ledger *ledger;
-	uint32_t first_interface; /* pcapng number of the port's interface 0 */
 	uint32_t snap_bytes;
 	uint64_t started_ns; /* UTC */
 	int wake_fd;	     /* eventfd of the writer */
@@ -45,9 +44,9 @@ struct ft_hot {
 	/* The hot thread's own. */
 	pthread_t thread;
 	struct ft_chunk *chunk;
-	uint64_t lost_before;  /* to be told with the next frame */
-	uint64_t formatted[2]; /* a count an interface */
-	uint64_t told_ns;      /* monotonic, of the last statistics block */
+	uint64_t lost_before;			    /* to be told with the next frame */
+	uint64_t formatted[FT_PORT_MAX_INTERFACES]; /* in the chunks sealed so far */
+	uint64_t told_ns;			    /* monotonic, of the last statistics block */
 };
 
 int ft_hot_start(struct ft_hot *hot, struct ft_error *error);

@@ -23,8 +23,6 @@ struct ft_port_ops {
 	void (*free)(struct ft_port *port);		 /* also after a failed open */
 };
 
-#define FT_PORT_MAX_INTERFACES 2u
-
 struct ft_port {
 	const struct ft_port_ops *ops;
 	struct ft_port_options options;

@@ -23,9 +23,25 @@
 #define WAIT_MS	       100
 #define EPILOGUE_BYTES (2u * FT_WRITER_MAX_POOLS * FT_PCAPNG_STATISTICS_BYTES)
 
-static void note_times(struct ft_writer *writer, const struct ft_chunk *chunk)
+static uint64_t count_frames(const struct ft_chunk *chunk)
 {
-	if (chunk->frames == 0)
+	uint64_t frames = 0;
+
+	for (unsigned i = 0; i < FT_PORT_MAX_INTERFACES; i++)
+		frames += chunk->frames[i];
+	return frames;
+}
+
+static void note_stored(struct ft_writer *writer, struct ft_pool *pool,
+			const struct ft_chunk *chunk)
+{
+	uint64_t frames = count_frames(chunk);
+
+	ft_count_add(&pool->ledger->stored, frames);
+	ft_count_add(&pool->ledger->stored_bytes, chunk->frame_bytes);
+	for (unsigned i = 0; i < FT_PORT_MAX_INTERFACES; i++)
+		pool->stored[i] += chunk->frames[i];
+	if (frames == 0)
 		return;
 	if (writer->first_ns == 0 || chunk->first_ns < writer->first_ns)
 		writer->first_ns = chunk->first_ns;
@@ -33,72 +49,58 @@ static void note_times(struct ft_writer *writer, const struct ft_chunk *chunk)
 		writer->last_ns = chunk->last_ns;
 }
 
-struct kept {
-	size_t bytes;
-	uint32_t frames;
-	uint64_t frame_bytes;
-	uint64_t first_ns, last_ns;
-};
-
-/* The whole blocks within the first `limit` bytes of a chunk. */
-static struct kept whole_blocks(const struct ft_chunk *chunk, size_t limit)
+/* A chunk of the whole blocks within the first `limit` bytes of another. */
+static struct ft_chunk whole_blocks(const struct ft_pool *pool, const struct ft_chunk *chunk,
+				    size_t limit)
 {
-	struct kept kept = {0};
+	struct ft_chunk whole = {.data = chunk->data, .first_ns = UINT64_MAX};
 
-	while (kept.bytes + 12 <= limit) {
-		const uint32_t *block = (const uint32_t *)(chunk->data + kept.bytes);
+	while (whole.used_bytes + 12 <= limit) {
+		const uint32_t *block = (const uint32_t *)(chunk->data + whole.used_bytes);
 		uint64_t stamp_ns = (uint64_t)block[3] << 32 | block[4];
 
-		if (kept.bytes + block[1] > limit)
+		if (whole.used_bytes + block[1] > limit)
 			break;
-		kept.bytes += block[1];
+		whole.used_bytes += block[1];
 		if (block[0] != FT_EPB_TYPE)
 			continue;
-		kept.frame_bytes += block[5];
-		if (kept.frames++ == 0)
-			kept.first_ns = kept.last_ns = stamp_ns;
-		kept.first_ns = stamp_ns < kept.first_ns ? stamp_ns : kept.first_ns;
-		kept.last_ns = stamp_ns > kept.last_ns ? stamp_ns : kept.last_ns;
+		whole.frames[block[2] - pool->first_interface]++;
+		whole.frame_bytes += block[5];
+		whole.first_ns = stamp_ns < whole.first_ns ? stamp_ns : whole.first_ns;
+		whole.last_ns = stamp_ns > whole.last_ns ? stamp_ns : whole.last_ns;
 	}
-	return kept;
+	return whole;
 }
 
 /* The output took `wrote` bytes of the chunk and no more: keep the frames that are in it. */
-static void give_up(struct ft_writer *writer, struct ft_pool *pool, struct ft_chunk *chunk,
+static void give_up(struct ft_writer *writer, struct ft_pool *pool, const struct ft_chunk *chunk,
 		    size_t wrote)
 {
 	/* A stream has no epilogue: what it took cannot be taken back. */
 	size_t epilogue = ft_output_is_file(writer->output) ? EPILOGUE_BYTES : 0;
-	struct kept kept = whole_blocks(chunk, wrote > epilogue ? wrote - epilogue : 0);
+	struct ft_chunk kept = whole_blocks(pool, chunk, wrote > epilogue ? wrote - epilogue : 0);
 
-	ft_output_cut(writer->output, chunk->data, wrote, kept.bytes);
-	ft_count_add(&pool->ledger->stored, kept.frames);
-	ft_count_add(&pool->ledger->stored_bytes, kept.frame_bytes);
-	ft_count_add(&pool->ledger->dropped_disk, chunk->frames - kept.frames);
-	chunk->frames = kept.frames;
-	chunk->first_ns = kept.first_ns;
-	chunk->last_ns = kept.last_ns;
-	note_times(writer, chunk);
+	ft_output_cut(writer->output, chunk->data, wrote, kept.used_bytes);
+	note_stored(writer, pool, &kept);
+	ft_count_add(&pool->ledger->dropped_disk, count_frames(chunk) - count_frames(&kept));
 	/* Release: the error's text before the flag. */
 	atomic_store_explicit(&writer->failed, true, memory_order_release);
 }
 
-static void write_chunk(struct ft_writer *writer, struct ft_pool *pool, struct ft_chunk *chunk)
+static void write_chunk(struct ft_writer *writer, struct ft_pool *pool,
+			const struct ft_chunk *chunk)
 {
 	size_t wrote;
 
 	if (atomic_load_explicit(&writer->failed, memory_order_relaxed)) {
-		ft_count_add(&pool->ledger->dropped_disk, chunk->frames);
+		ft_count_add(&pool->ledger->dropped_disk, count_frames(chunk));
 		return;
 	}
 	wrote = ft_output_write(writer->output, chunk->data, chunk->used_bytes, &writer->error);
-	if (wrote < chunk->used_bytes) {
+	if (wrote < chunk->used_bytes)
 		give_up(writer, pool, chunk, wrote);
-		return;
-	}
-	ft_count_add(&pool->ledger->stored, chunk->frames);
-	ft_count_add(&pool->ledger->stored_bytes, chunk->frame_bytes);
-	note_times(writer, chunk);
+	else
+		note_stored(writer, pool, chunk);
 }
 
 /* One chunk of each pool. Returns whether there was any. */
