@@ -70,7 +70,7 @@ lint: build | system-build+test ## check style, types, imports and scripts
 	@shellcheck $(SHELL_FILES)
 	@echo "lint: yamllint, ansible-lint"
 	@yamllint --strict .
-	@cd provision && ansible-lint --offline --quiet
+	@cd provision && ansible-lint -q
 
 .PHONY: sanitize
 sanitize: | system-build+test

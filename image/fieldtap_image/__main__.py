@@ -40,12 +40,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m fieldtap_image",
         description="The bootable image.",
-        epilog="Environment: FIELDTAP_CACHE (results of stages), MIRROR (a Debian mirror), SOURCE_DATE_EPOCH.",
+        epilog="Environment: FIELDTAP_CACHE, MIRROR (of Debian), SOURCE_DATE_EPOCH.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("build", help="build the image into build/image/")
-    test = commands.add_parser("test", help="boot it in QEMU and capture a real capture's frames in it")
-    test.add_argument("--again", action="store_true", help="even if this very image has passed this very test")
+    test = commands.add_parser(
+        "test", help="boot it in QEMU and capture a real capture's frames in it"
+    )
+    test.add_argument(
+        "--again", action="store_true", help="even if this very image has passed this very test"
+    )
     flash = commands.add_parser("flash", help="write it to a stick, and read it back")
     flash.add_argument("device", type=Path, help="the whole disk, such as /dev/sdX")
     return parser

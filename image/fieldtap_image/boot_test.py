@@ -37,7 +37,9 @@ def boot_test(settings: Settings, *, again: bool) -> None:
     key = digest(sums.read_bytes(), digest_tree([code / name for name in CODE]))
     passed = cache.folder / "boot-test" / key[:32]
     if passed.exists() and not again:
-        progress.say("boot-test", f"{settings.image}: passed before, and neither it nor the test has changed")
+        progress.say(
+            "boot-test", f"{settings.image}: passed before, and neither it nor the test has changed"
+        )
         return
     passed.unlink(missing_ok=True)
     summary = _boot_and_judge(settings)
@@ -55,22 +57,29 @@ def _boot_and_judge(settings: Settings) -> str:
         replay = work / "replay.pcap"
         pcap.write(replay, frames, step_ns=STEP_NS)
         make_disk(machine.disk, replay)
-    with progress.step("boot-test", f"boot, replay and capture in QEMU (console: {machine.console_log})"):
+    with progress.step(
+        "boot-test", f"boot, replay and capture in QEMU (console: {machine.console_log})"
+    ):
         qemu.boot(machine)
     result = marker(machine.console_log.read_text(errors="replace"))
     if result is None:
         raise ImageError(
-            "the guest powered off without a marker; its console's last lines:\n" + qemu.last_lines(machine.console_log),
+            "the guest powered off without a marker; its console's last lines:\n"
+            + qemu.last_lines(machine.console_log),
             hint=f"all of it is in {machine.console_log}",
         )
     (work / "result.json").write_text(json.dumps(result, indent=1) + "\n")
     fetch(machine.disk, "journal.txt", work)
     if "error" in result:
-        raise ImageError(f"the self-test in the guest failed: {result['error']}", hint=f"see {work}/journal.txt")
+        raise ImageError(
+            f"the self-test in the guest failed: {result['error']}", hint=f"see {work}/journal.txt"
+        )
     captured = pcap.read(fetch(machine.disk, "captured.pcapng", work))
     broken = broken_promises(result) + frame_differences(frames, captured)
     if broken:
-        raise ImageError("the image breaks its promises:\n" + "\n".join(f"  - {line}" for line in broken))
+        raise ImageError(
+            "the image breaks its promises:\n" + "\n".join(f"  - {line}" for line in broken)
+        )
     return f"{len(frames)} frames of {origin} came back byte for byte, none lost, ledger balanced"
 
 
@@ -113,14 +122,22 @@ def broken_promises(result: dict[str, Any]) -> list[str]:
         (not result["failed_units"], f"failed units: {', '.join(result['failed_units'])}"),
         (console["tty"] == "tty1", f"the console is on {console['tty']}, not on tty1"),
         (console["uid"] != 0, "the console runs as root"),
-        (console["name"].startswith("fieldtap"), f"what runs on tty1 is {console['name']}, not the console"),
+        (
+            console["name"].startswith("fieldtap"),
+            f"what runs on tty1 is {console['name']}, not the console",
+        ),
         ("root" in result["passwords"], "root is missing from the password file"),
-        (not image["ssh_host_keys"], f"SSH host keys in the image: {', '.join(image['ssh_host_keys'])}"),
+        (
+            not image["ssh_host_keys"],
+            f"SSH host keys in the image: {', '.join(image['ssh_host_keys'])}",
+        ),
         (not image["machine_id"], f"a machine id in the image: {image['machine_id']}"),
     ]
     for where, states in (("running system", result["passwords"]), ("image", image["passwords"])):
         for account, state in states.items():
-            promises.append((state == "locked", f"{where}: the password of {account} is {state}, not locked"))
+            promises.append(
+                (state == "locked", f"{where}: the password of {account} is {state}, not locked")
+            )
     return [sentence for kept, sentence in promises if not kept]
 
 
@@ -131,10 +148,12 @@ def frame_differences(sent: Sequence[bytes], captured: Sequence[bytes]) -> list[
         differences.append(f"{len(sent)} frames were sent and {len(captured)} captured")
     for number, (one, other) in enumerate(zip(sent, captured, strict=False), start=1):
         if one != other:
-            differences.append(f"frame {number} differs: sent {len(one)} bytes {_head(one)}, captured {len(other)} {_head(other)}")
+            differences.append(
+                f"frame {number} differs: {_shown(one)} was sent, {_shown(other)} captured"
+            )
             break
     return differences
 
 
-def _head(frame: bytes) -> str:
-    return frame[:32].hex(" ", 4)
+def _shown(frame: bytes) -> str:
+    return f"{len(frame)} bytes ({frame[:32].hex(' ', 4)}...)"

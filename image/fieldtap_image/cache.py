@@ -1,4 +1,4 @@
-"""A content-addressed cache: the result of a stage, kept under a digest of all that went into it."""
+"""A content-addressed cache: a stage's result, kept under a digest of all that went into it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEPT_PER_STAGE = 2
 
 
 def digest(*parts: str | int | bytes | None) -> str:
-    """Hexadecimal SHA-256 over the parts, each with its type and length, so that no two lists collide."""
+    """Hexadecimal SHA-256 over the parts, each with its type and length: no two lists collide."""
     total = hashlib.sha256()
     for part in parts:
         raw = part if isinstance(part, bytes) else repr(part).encode()
@@ -61,11 +61,14 @@ class Cache:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError as error:
                     raise ImageError(
-                        f"{self.folder}: another build is using this cache", hint="wait for it, or set FIELDTAP_CACHE"
+                        f"{self.folder}: another build is using this cache",
+                        hint="wait for it, or set FIELDTAP_CACHE",
                     ) from error
                 yield
         except OSError as error:
-            raise ImageError(f"cache {self.folder}: {error.strerror}", hint="set FIELDTAP_CACHE") from error
+            raise ImageError(
+                f"cache {self.folder}: {error.strerror}", hint="set FIELDTAP_CACHE"
+            ) from error
 
     def stage(self, name: str, key: str, text: str, make: Callable[[Path], None]) -> Path:
         """The folder of stage `name` for `key`; `make` fills a fresh one when there is none yet.
@@ -95,12 +98,15 @@ class Cache:
 def remove_tree(path: Path) -> None:
     """Remove a folder, if it is there, unless something is still mounted in it.
 
-    A build that was killed may have left a mount behind; removing through it would remove what it shows.
+    A build that was killed may have left a mount behind; what it shows must not be removed.
     """
     if not path.exists():
         return
     inside = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     still = [point for point in inside if Path(point).is_relative_to(path.resolve())]
     if still:
-        raise ImageError(f"{still[0]}: still mounted, by a build that was killed", hint=f"umount {' '.join(still)}")
+        raise ImageError(
+            f"{still[0]}: still mounted, by a build that was killed",
+            hint=f"umount {' '.join(still)}",
+        )
     shutil.rmtree(path)

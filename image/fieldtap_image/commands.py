@@ -24,9 +24,9 @@ def run(
 ) -> str:
     """Run a program to its end and return its standard output.
 
-    With `log`, standard output and error go to that file instead and "" is returned. `environment` is
-    added to our own. ImageError with the command line and the program's last lines when it is absent,
-    fails or takes longer than `timeout_s`.
+    With `log`, standard output and error go to that file instead and "" is returned. `environment`
+    is added to our own. ImageError with the command line and the program's last lines when it is
+    absent, fails or takes longer than `timeout_s`.
     """
     words = [os.fspath(word) for word in argv]
     environ = {**os.environ, **(environment or {})}
@@ -58,14 +58,19 @@ def run(
                 )
             output, complaint = b"", log.read_bytes() if result.returncode else b""
     except FileNotFoundError as error:
-        raise ImageError(f"{words[0]}: not installed", hint=hint or "setup/system build test image") from error
+        raise ImageError(
+            f"{words[0]}: not installed", hint=hint or "setup/system build test image"
+        ) from error
     except subprocess.TimeoutExpired as error:
-        raise ImageError(f"{shlex.join(words)}: not done after {timeout_s:.0f} s", hint=hint) from error
+        raise ImageError(
+            f"{shlex.join(words)}: not done after {timeout_s:.0f} s", hint=hint
+        ) from error
     if result.returncode != 0:
         lines = complaint.decode(errors="replace").strip().splitlines()[-LAST_LINES:]
         words_of_program = "".join(f"\n  | {line}" for line in lines)
         where = f" (all of it in {log})" if log else ""
         raise ImageError(
-            f"{shlex.join(words)}: exit code {result.returncode}{where}{words_of_program}", hint=hint
+            f"{shlex.join(words)}: exit code {result.returncode}{where}{words_of_program}",
+            hint=hint,
         )
     return output.decode(errors="replace")

@@ -39,7 +39,9 @@ def normalise(tree: Path, *, version: str, source_date_epoch: int) -> None:
     """Normalise `tree` in place; ImageError when an account has a password."""
     remove_leftovers(tree)
     fix_shadow(tree / "etc/shadow", day=source_date_epoch // SECONDS_PER_DAY)
-    (tree / "etc/machine-id").write_text("")  # empty: made anew at each boot, and no "first boot" either
+    (tree / "etc/machine-id").write_text(
+        ""
+    )  # empty: made anew at each boot, and no "first boot" either
     name_image(tree / "usr/lib/os-release", version=version)
     clamp_times(tree, source_date_epoch)
 
@@ -68,7 +70,8 @@ def fix_shadow(shadow: Path, *, day: int) -> None:
         fields = line.split(":")
         if not fields[1].startswith(("!", "*")):
             raise ImageError(
-                f"etc/shadow: account {fields[0]} is not locked", hint="no role may set a password; lock it"
+                f"etc/shadow: account {fields[0]} is not locked",
+                hint="no role may set a password; lock it",
             )
         fields[2] = str(day)
         lines.append(":".join(fields))

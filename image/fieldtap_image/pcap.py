@@ -23,8 +23,11 @@ NS_PER_S = 1_000_000_000
 
 
 def frames_of(raw: bytes, name: str) -> list[bytes]:
-    """The captured bytes of each frame, in file order; ImageError naming `name` when `raw` is no pcap
-    of Ethernet, or when it ends inside a frame or holds a frame that was cut short."""
+    """The captured bytes of each frame, in file order.
+
+    ImageError naming `name` when `raw` is no pcap of Ethernet, ends inside a frame or holds a frame
+    that was cut short.
+    """
     if len(raw) < 24:
         raise ImageError(f"{name}: too short for a pcap file")
     (magic,) = struct.unpack_from("<I", raw)
@@ -35,7 +38,8 @@ def frames_of(raw: bytes, name: str) -> list[bytes]:
     (link_type,) = struct.unpack_from(f"{order}I", raw, 20)
     if link_type & 0xFFFF != ETHERNET:
         raise ImageError(f"{name}: link type {link_type & 0xFFFF}, not Ethernet")
-    frames, at = [], 24
+    frames: list[bytes] = []
+    at = 24
     while at < len(raw):
         if len(raw) - at < 16:
             raise ImageError(f"{name}: ends inside the header of frame {len(frames) + 1}")

@@ -11,7 +11,6 @@ package in a list everything.
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 from fieldtap_image import packages, progress, stages
@@ -43,24 +42,31 @@ def build(settings: Settings) -> None:
             "disk",
             key,
             "partitions and file systems",
-            lambda folder: stages.make_disk(settings, folder, tools=tools, initrd=initrd, root=root),
+            lambda folder: stages.make_disk(
+                settings, folder, tools=tools, initrd=initrd, root=root
+            ),
         )
         hand_out(disk, settings.output)
     size = settings.image.stat()
     progress.say(
-        "done", f"{settings.image}: {size.st_size >> 20} MiB, of which {size.st_blocks >> 11} MiB are not empty"
+        "done",
+        f"{settings.image}: {size.st_size >> 20} MiB, {size.st_blocks >> 11} MiB of them filled",
     )
 
 
 def check_host(settings: Settings) -> None:
     """ImageError for what would otherwise fail half an hour later, with a poorer message."""
     if os.geteuid() != 0:
-        raise ImageError("building the image needs root (chroot, mounts, owners)", hint="sudo make image")
+        raise ImageError(
+            "building the image needs root (chroot, mounts, owners)", hint="sudo make image"
+        )
     for program in ("ft-capture", "ft-generate"):
         if not (settings.engine / program).is_file():
             raise ImageError(f"{settings.engine / program}: not built", hint="make build")
     if not (settings.console / "fieldtap").is_file():
-        raise ImageError(f"{settings.console}/fieldtap: the console is not frozen", hint="make freeze")
+        raise ImageError(
+            f"{settings.console}/fieldtap: the console is not frozen", hint="make freeze"
+        )
 
 
 def hand_out(disk: Path, output: Path) -> None:
@@ -74,7 +80,7 @@ def _bootstrap(settings: Settings, cache: Cache) -> tuple[Path, Path]:
     tools_names = packages.named_in(settings.definitions / "tools.packages")
     root_names = packages.named_in(settings.definitions / "rootfs.packages")
     root_names = sorted({*root_names, *packages.of_roles(settings.provision / "roles")})
-    common = (stages.SUITE, settings.mirror)
+    common = (_code("stages.py", "trees.py"), settings.mirror)
     tools = cache.stage(
         "tools",
         digest(*common, *tools_names),
@@ -104,13 +110,21 @@ def _root(settings: Settings, cache: Cache, rootfs: Path) -> Path:
     recipe = [provision / "site.yml", provision / "ansible.cfg", provision / "plugins"]
     recipe += [provision / "inventories" / "image.yml", provision / "roles"]
     programs = [settings.engine / "ft-capture", settings.engine / "ft-generate"]
-    code = Path(__file__).parent
     key = digest(
         rootfs.name,
         settings.version,
         settings.source_date_epoch,
-        digest_tree([*recipe, *programs, settings.console, code / "normalise.py"]),
+        digest_tree([*recipe, *programs, settings.console]),
+        _code("normalise.py"),
     )
     return cache.stage(
-        "root", key, "roles applied, identity removed", lambda folder: stages.make_root(settings, folder, rootfs)
+        "root",
+        key,
+        "roles applied, identity removed",
+        lambda folder: stages.make_root(settings, folder, rootfs),
     )
+
+
+def _code(*modules: str) -> str:
+    """Digest of modules of this package: what a stage does is an input of it."""
+    return digest_tree([Path(__file__).with_name(module) for module in modules])

@@ -33,9 +33,9 @@ class Machine:
 def command(machine: Machine, variables: Path) -> list[str]:
     """QEMU's command line. `variables` is the firmware's own memory, writable.
 
-    Emulated (tcg), not virtualised: /dev/kvm that opens is no promise that a guest survives on it. The
-    image is a USB stick, as in the field. The two ports hang on one hub inside QEMU, so that frames
-    go from one to the other and nowhere else.
+    Emulated (tcg), not virtualised: a /dev/kvm that opens is no promise that a guest survives on
+    it. The image is a USB stick, as in the field. The two ports hang on one hub inside QEMU, so
+    that frames go from one to the other and nowhere else.
     """
     drives = [
         ("if=pflash,unit=0,readonly=on", FIRMWARE / "OVMF_CODE_4M.fd"),
@@ -44,7 +44,15 @@ def command(machine: Machine, variables: Path) -> list[str]:
         ("if=none,id=selftest", machine.disk),
     ]
     words = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"]
-    words += ["-smp", str(PROCESSORS), "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config", "-no-reboot"]
+    words += [
+        "-smp",
+        str(PROCESSORS),
+        "-m",
+        str(MEMORY_MIB),
+        "-nodefaults",
+        "-no-user-config",
+        "-no-reboot",
+    ]
     words += ["-display", "none", "-vga", "std", "-serial", f"file:{machine.console_log}"]
     for options, file in drives:
         words += ["-drive", f"{options},format=raw,file={_escaped(file)}"]
@@ -52,7 +60,10 @@ def command(machine: Machine, variables: Path) -> list[str]:
     words += ["-device", "virtio-blk-pci,drive=selftest"]
     for number in (1, 2):
         words += ["-netdev", f"hubport,id=port{number},hubid=1"]
-        words += ["-device", f"virtio-net-pci,netdev=port{number},mac=52:54:00:00:00:0{number},romfile="]
+        words += [
+            "-device",
+            f"virtio-net-pci,netdev=port{number},mac=52:54:00:00:00:0{number},romfile=",
+        ]
     words += ["-smbios", f"type=11,value=io.systemd.boot.kernel-cmdline-extra={KERNEL_OPTIONS}"]
     return words
 
@@ -62,13 +73,17 @@ def _escaped(path: Path) -> str:
 
 
 def boot(machine: Machine) -> None:
-    """Boot until the guest powers off; ImageError with the console's last lines when it does not."""
+    """Boot until the guest powers off; ImageError with its last words when it does not."""
     variables = machine.disk.with_name("firmware-variables.fd")
     try:
         shutil.copyfile(FIRMWARE / "OVMF_VARS_4M.fd", variables)
         machine.console_log.unlink(missing_ok=True)
         result = subprocess.run(
-            command(machine, variables), capture_output=True, text=True, timeout=DEADLINE_S, check=False
+            command(machine, variables),
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
         )
     except FileNotFoundError as error:
         raise ImageError(f"{error.filename}: not installed", hint="setup/system image") from error

@@ -28,7 +28,7 @@ RECORD_DEADLINE_S = 60.0
 
 
 def corpora(source: Path) -> Path | None:
-    """The folder of captures: $FIELDTAP_CORPORA, else ../shared/corpora beside the checkout, if there."""
+    """$FIELDTAP_CORPORA, else ../shared/corpora beside the checkout; None when it is not there."""
     folder = Path(os.environ.get("FIELDTAP_CORPORA") or source.parent / "shared" / "corpora")
     return folder if (folder / "MANIFEST.tsv").is_file() else None
 
@@ -68,20 +68,37 @@ def from_corpora(folder: Path) -> tuple[list[bytes], str]:
             frames += more
             captures += 1
     if len(frames) < FRAMES_MIN:
-        raise ImageError(f"{folder}: only {len(frames)} frames are fit to replay, {FRAMES_MIN} are needed")
+        raise ImageError(
+            f"{folder}: only {len(frames)} frames are fit to replay, {FRAMES_MIN} are needed"
+        )
     return frames, f"{captures} captures of {folder.name}"
 
 
 def recorded() -> tuple[list[bytes], str]:
     """An HTTP download between two namespaces, as tcpdump saw it."""
-    with _lab() as (client, server), tempfile.TemporaryDirectory() as folder_name, ExitStack() as undo:
+    with (
+        _lab() as (client, server),
+        tempfile.TemporaryDirectory() as folder_name,
+        ExitStack() as undo,
+    ):
         folder = Path(folder_name)
         (folder / "payload").write_bytes(os.urandom(DOWNLOAD_BYTES))
         capture = folder / "recorded.pcap"
         in_server, in_client = ["ip", "netns", "exec", server], ["ip", "netns", "exec", client]
         web = ["python3", "-m", "http.server", "--directory", folder_name, "8080"]
         _start(undo, [*in_server, *web])
-        tcpdump = ["tcpdump", "-i", "link", "-U", "-B", "32768", "-Z", "root", "-w", os.fspath(capture)]
+        tcpdump = [
+            "tcpdump",
+            "-i",
+            "link",
+            "-U",
+            "-B",
+            "32768",
+            "-Z",
+            "root",
+            "-w",
+            os.fspath(capture),
+        ]
         recorder = _start(undo, [*in_client, *tcpdump])
         _wait_for(capture)
         fetch = "import urllib.request as u; u.urlopen('http://198.18.0.2:8080/payload').read()"
@@ -108,7 +125,10 @@ def _lab() -> Iterator[tuple[str, str]]:
         for number, name in enumerate(names, start=1):
             offloads = ["tso", "off", "gso", "off", "gro", "off", "tx", "off"]
             run(["ip", "netns", "exec", name, "ethtool", "-K", "link", *offloads], timeout_s=10)
-            run(["ip", "-n", name, "addr", "add", f"198.18.0.{number}/24", "dev", "link"], timeout_s=10)
+            run(
+                ["ip", "-n", name, "addr", "add", f"198.18.0.{number}/24", "dev", "link"],
+                timeout_s=10,
+            )
             run(["ip", "-n", name, "link", "set", "link", "up"], timeout_s=10)
         yield names
 

@@ -11,9 +11,17 @@ from pathlib import Path
 
 from fieldtap_image.errors import ImageError
 
-# The parts of the checkout that end up in the image: its time stamp is that of their last commit, so
-# that a commit to the documentation alone gives the same image.
-INGREDIENTS = ("capture_core", "hardware", "image", "provision", "pyproject.toml", "requirements", "tui")
+# The parts of the checkout that end up in the image. Its time stamp is that of their last commit,
+# so that a commit to the documentation alone gives the same image.
+INGREDIENTS = (
+    "capture_core",
+    "hardware",
+    "image",
+    "provision",
+    "pyproject.toml",
+    "requirements",
+    "tui",
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,16 @@ def _source_date_epoch(source: Path, environment: Mapping[str, str]) -> int:
     given = environment.get("SOURCE_DATE_EPOCH", "")
     if not given:
         # safe.directory, because root often builds in a checkout that belongs to somebody else.
-        argv = ["git", "-c", f"safe.directory={source}", "-C", os.fspath(source), "log", "-1", "--format=%ct"]
+        argv = [
+            "git",
+            "-c",
+            f"safe.directory={source}",
+            "-C",
+            os.fspath(source),
+            "log",
+            "-1",
+            "--format=%ct",
+        ]
         try:
             given = subprocess.run(
                 [*argv, "--", *INGREDIENTS], capture_output=True, text=True, check=False
@@ -88,7 +105,7 @@ def _source_date_epoch(source: Path, environment: Mapping[str, str]) -> int:
             given = ""
     if not given.isdecimal():
         raise ImageError(
-            "no time stamp for the image: this is no git checkout and SOURCE_DATE_EPOCH is not a number",
+            "no time stamp for the image: no git checkout, and SOURCE_DATE_EPOCH is no number",
             hint="set SOURCE_DATE_EPOCH to seconds since 1970",
         )
     return int(given)

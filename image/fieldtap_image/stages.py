@@ -72,7 +72,7 @@ def make_initrd(settings: Settings, folder: Path, rootfs: Path) -> None:
 
 
 def make_root(settings: Settings, folder: Path, rootfs: Path) -> None:
-    """root/: `rootfs` with the roles applied and nothing left that varies; packages.json beside it."""
+    """root/: `rootfs` with the roles applied and nothing that varies; packages.json beside it."""
     tree = folder / "root"
     trees.unpack(rootfs / "rootfs.tar", tree)
     playbook = Path(sys.executable).with_name("ansible-playbook")
@@ -114,7 +114,7 @@ def make_disk(settings: Settings, folder: Path, *, tools: Path, initrd: Path, ro
                 "--offline=yes",
                 "--empty=create",
                 "--size=auto",
-                # FAT with larger sectors is not found by firmware, whatever the build host's disk has.
+                # Firmware finds no FAT with larger sectors, which repart takes from this machine.
                 "--sector-size=512",
                 "--architecture=x86-64",
                 f"--seed={SEED}",

@@ -16,7 +16,17 @@ def unpack(tar: Path, tree: Path) -> None:
     """Unpack a tar of a root file system, with owners, modes and extended attributes."""
     tree.mkdir(parents=True, exist_ok=True)
     run(
-        ["tar", "--extract", "--file", tar, "--directory", tree, "--numeric-owner", "--xattrs", "--xattrs-include=*"],
+        [
+            "tar",
+            "--extract",
+            "--file",
+            tar,
+            "--directory",
+            tree,
+            "--numeric-owner",
+            "--xattrs",
+            "--xattrs-include=*",
+        ],
         timeout_s=600,
     )
 
@@ -25,8 +35,8 @@ def unpack(tar: Path, tree: Path) -> None:
 def mounts(tree: Path, shown: Mapping[Path, str] | None = None) -> Iterator[None]:
     """Have /proc in `tree` while in the block, and each folder of `shown` at its place in it.
 
-    Device nodes need no mount: mmdebstrap makes the few that a tree needs. So nothing of the machine
-    can be reached, or removed, through the tree.
+    Device nodes need no mount: mmdebstrap makes the few that a tree needs. So nothing of the
+    machine can be reached, or removed, through the tree.
     """
     with ExitStack() as undo:
         _mount(undo, ["mount", "-t", "proc", "proc"], tree / "proc")
@@ -37,7 +47,11 @@ def mounts(tree: Path, shown: Mapping[Path, str] | None = None) -> Iterator[None
 
 def _mount(undo: ExitStack, command: Sequence[str], point: Path) -> None:
     point.mkdir(parents=True, exist_ok=True)
-    run([*command, point], timeout_s=30, hint="mounting needs root with CAP_SYS_ADMIN (in a container: --privileged)")
+    run(
+        [*command, point],
+        timeout_s=30,
+        hint="mounting needs root with CAP_SYS_ADMIN (in a container: --privileged)",
+    )
     undo.callback(run, ["umount", point], timeout_s=30)
 
 
@@ -54,5 +68,10 @@ def run_in(
         ["chroot", tree, *argv],
         timeout_s=timeout_s,
         log=log,
-        environment={"PATH": PATH, "LC_ALL": "C.UTF-8", "TMPDIR": "/var/tmp", **(environment or {})},  # noqa: S108
+        environment={
+            "PATH": PATH,
+            "LC_ALL": "C.UTF-8",
+            "TMPDIR": "/var/tmp",  # noqa: S108  # the tree's own
+            **(environment or {}),
+        },
     )

@@ -37,18 +37,20 @@ display = Display()
 
 
 def checked_tree(path: str) -> Path:
-    """The tree at `path`, resolved; AnsibleError when it is no system tree or is the machine's own root.
+    """The tree at `path`, resolved; AnsibleError when it is no system or the machine's own root.
 
     The comparison is by device and inode, so that `..`, symbolic links and bind mounts of `/` are
     recognised too.
     """
-    if not os.path.isabs(path):
+    if not Path(path).is_absolute():
         raise AnsibleError(f"tree {path!r}: must be an absolute path")
     tree = Path(path).resolve()
     if not tree.is_dir():
         raise AnsibleError(f"tree {path}: no such directory")
-    if os.path.samestat(tree.stat(), os.stat("/")):
-        raise AnsibleError(f"tree {path}: is this machine's own root; use the local inventory for that")
+    if os.path.samestat(tree.stat(), Path("/").stat()):
+        raise AnsibleError(
+            f"tree {path}: is this machine's own root; use the local inventory for that"
+        )
     if not os.path.lexists(tree / "bin" / "sh"):
         raise AnsibleError(f"tree {path}: holds no system (no bin/sh)")
     return tree
@@ -60,6 +62,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]
     transport = "fieldtap_chroot"
     has_pipelining = True
     has_tty = False
+    _connected: bool
 
     def _connect(self) -> Connection:
         if not self._connected:
@@ -74,7 +77,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]
         self,
         cmd: str,
         in_data: bytes | None = None,
-        sudoable: bool = True,  # noqa: FBT001, FBT002  # the base class passes it by position
+        sudoable: bool = True,
     ) -> tuple[int, bytes, bytes]:
         """Run the shell command `cmd` in the tree: exit code, standard output, standard error."""
         super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
@@ -83,7 +86,11 @@ class Connection(ConnectionBase):  # type: ignore[misc]
     def put_file(self, in_path: str, out_path: str) -> None:
         """Copy a file of the controller to `out_path` as the tree sees it."""
         super().put_file(in_path, out_path)
-        self._copy(["dd", "bs=1M", "status=none", f"of={out_path}"], out_path, stdin=Path(in_path).read_bytes())
+        self._copy(
+            ["dd", "bs=1M", "status=none", f"of={out_path}"],
+            out_path,
+            stdin=Path(in_path).read_bytes(),
+        )
 
     def fetch_file(self, in_path: str, out_path: str) -> None:
         """Copy `in_path` as the tree sees it to a file of the controller."""
@@ -98,11 +105,13 @@ class Connection(ConnectionBase):  # type: ignore[misc]
         # Inside the tree, so that its symbolic links are followed there and never lead out of it.
         code, stdout, stderr = self._run(argv, stdin)
         if code != 0:
-            raise AnsibleConnectionFailure(f"cannot copy {path}: {stderr.decode(errors='replace').strip()}")
+            raise AnsibleConnectionFailure(
+                f"cannot copy {path}: {stderr.decode(errors='replace').strip()}"
+            )
         return stdout
 
     def _run(self, argv: list[str], stdin: bytes) -> tuple[int, bytes, bytes]:
-        # SYSTEMD_OFFLINE makes systemctl edit the tree's links instead of looking for a running systemd.
+        # SYSTEMD_OFFLINE: systemctl edits the tree's links and looks for no running systemd.
         environment = {
             "PATH": SEARCH_PATH,
             "HOME": "/root",

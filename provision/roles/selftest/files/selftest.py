@@ -19,9 +19,11 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 MARKER = "FIELDTAP-SELFTEST: "
 CAPTURE_NAME = "selftest"
@@ -47,11 +49,11 @@ def mounted(device: str, at: Path, *options: str) -> Iterator[Path]:
         run("umount", str(at))
 
 
-def wait_until(what: str, is_true: Any, limit_s: float = 120.0) -> Any:
-    """The first true value of `is_true()`; RuntimeError naming `what` when there is none in time."""
+def wait_until(what: str, get: Callable[[], T | None], limit_s: float = 120.0) -> T:
+    """The first true value of `get()`; RuntimeError naming `what` when there is none in time."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
-        value = is_true()
+        value = get()
         if value:
             return value
         time.sleep(0.2)
@@ -64,7 +66,10 @@ def wait_until(what: str, is_true: Any, limit_s: float = 120.0) -> Any:
 def failed_units() -> list[str]:
     """Names of the units that failed, once everything that starts at boot has started."""
     subprocess.run(
-        ["systemctl", "is-system-running", "--wait"], stdout=subprocess.DEVNULL, timeout=300, check=False
+        ["systemctl", "is-system-running", "--wait"],
+        stdout=subprocess.DEVNULL,
+        timeout=300,
+        check=False,
     )
     listing = run("systemctl", "list-units", "--failed", "--plain", "--no-legend")
     return [line.split()[0] for line in listing.splitlines() if line.strip()]
@@ -72,7 +77,9 @@ def failed_units() -> list[str]:
 
 def console_process() -> dict[str, Any] | None:
     """The console unit's main process: its name, user id and controlling terminal."""
-    pid = run("systemctl", "show", "fieldtap-console.service", "--property=MainPID", "--value").strip()
+    pid = run(
+        "systemctl", "show", "fieldtap-console.service", "--property=MainPID", "--value"
+    ).strip()
     if pid in ("", "0"):
         return None
     try:
@@ -119,10 +126,11 @@ def image_identity(root: Path) -> dict[str, Any]:
 # --- the capture ------------------------------------------------------------------------------
 
 
-def ethernet_ports() -> list[str]:
-    """Names of the ports that have a device behind them, by hardware address."""
+def first_two_ports() -> list[str] | None:
+    """Names of the two ports with the lowest hardware addresses; None while there are fewer."""
     ports = [path for path in Path("/sys/class/net").iterdir() if (path / "device").exists()]
-    return [path.name for path in sorted(ports, key=lambda path: (path / "address").read_text())]
+    ports.sort(key=lambda path: (path / "address").read_text())
+    return [path.name for path in ports[:2]] if len(ports) > 1 else None
 
 
 def move_into_namespace(port: str) -> str:
@@ -151,13 +159,14 @@ def wait_until_quiet(namespace: str, port: str) -> None:
 
 def capture_and_replay(replay: Path, captures: Path, user: str) -> dict[str, Any]:
     """Both reports and the captured file's path."""
-    ports = wait_until("two Ethernet ports", lambda: ethernet_ports()[:2] if len(ethernet_ports()) > 1 else None)
-    sender, receiver = ports
-    sender_namespace, receiver_namespace = move_into_namespace(sender), move_into_namespace(receiver)
+    sender, receiver = wait_until("two Ethernet ports", first_two_ports)
+    sender_namespace = move_into_namespace(sender)
+    receiver_namespace = move_into_namespace(receiver)
     output, report = captures / "selftest.pcapng", captures / "selftest-report.json"
     sent_report = Path("/run/selftest-generate.json")
     as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--inh-caps=-all"]
-    capture_argv = ["ft-capture", "--name", CAPTURE_NAME, "-i", receiver, "-d", "in", "-w", str(output)]
+    capture_argv = ["ft-capture", "--name", CAPTURE_NAME, "-i", receiver, "-d", "in"]
+    capture_argv += ["-w", str(output)]
     capture_argv += ["-a", f"duration:{CAPTURE_LIMIT_S}", "--report", str(report)]
     capture = subprocess.Popen(
         ["ip", "netns", "exec", receiver_namespace, *as_user, *capture_argv],
@@ -167,7 +176,9 @@ def capture_and_replay(replay: Path, captures: Path, user: str) -> dict[str, Any
     )
     try:
         socket = Path("/run/fieldtap", CAPTURE_NAME, "control.sock")
-        wait_until("the capture to start", lambda: socket.exists() or capture.poll() is not None, 60)
+        wait_until(
+            "the capture to start", lambda: socket.exists() or capture.poll() is not None, 60
+        )
         generate_argv = ["ft-generate", "-o", sender, "--replay", str(replay), "--rate", "max"]
         run("ip", "netns", "exec", sender_namespace, *generate_argv, "--report", str(sent_report))
         wait_until_quiet(receiver_namespace, receiver)
@@ -191,7 +202,9 @@ def self_test(disk: Path, captures: Path, user: str) -> dict[str, Any]:
         "console": wait_until("the console on its terminal", console_process),
         "passwords": password_states(Path("/etc/shadow")),
     }
-    with mounted("/dev/disk/by-partlabel/fieldtap-root", Path("/run/selftest/root"), "-o", "ro") as root:
+    with mounted(
+        "/dev/disk/by-partlabel/fieldtap-root", Path("/run/selftest/root"), "-o", "ro"
+    ) as root:
         result["image"] = image_identity(root)
     result |= capture_and_replay(disk / "replay.pcap", captures, user)
     shutil.copy(result["captured"], disk / "captured.pcapng")
@@ -200,17 +213,23 @@ def self_test(disk: Path, captures: Path, user: str) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--disk", required=True, help="file system with replay.pcap, for the results")
+    parser.add_argument(
+        "--disk", required=True, help="file system with replay.pcap, for the results"
+    )
     parser.add_argument("--captures", type=Path, required=True, help="where the user may write")
     parser.add_argument("--user", required=True, help="unprivileged user that captures")
-    parser.add_argument("--marker-to", type=Path, required=True, help="terminal for the marker line")
+    parser.add_argument(
+        "--marker-to", type=Path, required=True, help="terminal for the marker line"
+    )
     options = parser.parse_args()
     with mounted(options.disk, Path("/run/selftest/disk")) as disk:
         try:
             result = self_test(disk, options.captures, options.user)
-        except Exception as error:  # whoever waits must get a marker, whatever went wrong
+        except Exception as error:  # noqa: BLE001  # whoever waits must get a marker
             result = {"error": f"{type(error).__name__}: {error}"}
-        (disk / "journal.txt").write_text(run("journalctl", "--boot", "--no-pager", "--output=short-monotonic"))
+        (disk / "journal.txt").write_text(
+            run("journalctl", "--boot", "--no-pager", "--output=short-monotonic")
+        )
     options.marker_to.write_text(f"\n{MARKER}{json.dumps(result)}\n")
 
 
