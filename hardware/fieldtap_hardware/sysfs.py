@@ -23,8 +23,8 @@ def read_text(path: Path) -> str | None:
 
 
 def clean_text(raw: bytes) -> str:
-    """Text that is safe to show: what is neither printable nor a line end becomes '?'."""
-    text = raw.decode("utf-8", "replace").strip()
+    """Text that is safe to show: a tab becomes a space, what else cannot be printed '?'."""
+    text = raw.decode("utf-8", "replace").strip().replace("\t", " ")
     return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 

@@ -290,3 +290,12 @@ def test_capabilities_set_on_a_program_are_read_from_it(tmp_path: Path) -> None:
     found = read_program(program)
     assert (found.exists, found.executable, found.file_capabilities) == (True, True, 0x3000)
     assert found.missing() == []
+
+
+def test_a_program_that_root_starts_has_roots_capabilities(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert read_program(program).missing() == []
