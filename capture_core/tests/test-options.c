@@ -27,7 +27,8 @@ static int set_port(void *settings, const char *value, struct ft_error *error)
 
 static int set_report(void *settings, const char *value, struct ft_error *error)
 {
-	(void)error;
+	if (strcmp(value, "bad") == 0)
+		return ft_fail(error, -EINVAL, "'bad' is not a name");
 	((struct settings *)settings)->report = value;
 	return 0;
 }
@@ -194,6 +195,12 @@ static void what_a_setter_refuses_is_handed_on(void **state)
 	assert_string_equal(error.text, "-i nowhere: no such port");
 }
 
+static void a_setter_need_not_name_its_option(void **state)
+{
+	(void)state;
+	check_refused("--report bad", "--report: 'bad' is not a name");
+}
+
 static void help_shows_every_option_under_its_heading(void **state)
 {
 	(void)state;
@@ -250,6 +257,7 @@ int main(void)
 		cmocka_unit_test(a_value_for_a_flag_is_refused),
 		cmocka_unit_test(a_word_that_is_no_option_is_refused_wherever_it_stands),
 		cmocka_unit_test(what_a_setter_refuses_is_handed_on),
+		cmocka_unit_test(a_setter_need_not_name_its_option),
 		cmocka_unit_test(help_shows_every_option_under_its_heading),
 		cmocka_unit_test(version_is_one_line_with_the_programs_name),
 		cmocka_unit_test(the_manual_page_is_roff_in_which_no_text_becomes_a_macro),

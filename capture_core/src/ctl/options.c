@@ -167,6 +167,18 @@ static int refuse(const struct ft_program *program, int value, const char *word,
 	return ft_fail(error, -EINVAL, "%s: %s; see %s --help", word, what, program->name);
 }
 
+/* Put the option before what its setter says of the value, unless the setter named it. */
+static int blame(const struct ft_option *row, int rc, struct ft_error *error)
+{
+	struct ft_error said = *error;
+
+	if (said.text[0] == '-')
+		return rc;
+	if (row->long_name != NULL)
+		return ft_fail(error, rc, "--%s: %.400s", row->long_name, said.text);
+	return ft_fail(error, rc, "-%c: %.400s", row->short_name, said.text);
+}
+
 int ft_options_parse(const struct ft_program *program, int argc, char **argv, void *settings,
 		     struct ft_error *error)
 {
@@ -197,7 +209,7 @@ int ft_options_parse(const struct ft_program *program, int argc, char **argv, vo
 		row = find_row(program, value);
 		rc = row->set(settings, optarg, error);
 		if (rc != 0)
-			return rc;
+			return blame(row, rc, error);
 	}
 	if (optind < argc)
 		return ft_fail(error, -EINVAL, "%s: not an option; see %s --help", argv[optind],
