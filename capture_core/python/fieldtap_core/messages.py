@@ -75,15 +75,18 @@ class Transmitted(msgspec.Struct, frozen=True):
 
 
 class Received(msgspec.Struct, frozen=True):
-    """The receiving side of a generator, in frames."""
+    """The receiving side of a generator, in frames.
+
+    Frames of a replay carry no numbers, so what only numbers can tell is null there.
+    """
 
     port: str
     frames: Count
     lost: Count
     receiver_dropped: Count
-    duplicate: Count
-    reordered: Count
-    corrupt: Count
+    duplicate: Count | None
+    reordered: Count | None
+    corrupt: Count | None
     foreign: Count
 
 
