@@ -1,0 +1,13 @@
+"""The engineer's front end: command line and console.
+
+    __main__   the entry point: errors and exit codes
+    cli        the commands, as click sees them
+    machine    ports and checks          \\
+    captures   start, stop, find runs     } the command layer: values in, values out,
+    lab        the lab link              /  nothing printed
+    words      counts and causes in words
+    tables     values as terminal tables
+    app        the console, a Textual application over the same layer
+
+Only `app` and `screens` may import Textual.
+"""

@@ -1,0 +1,64 @@
+"""The console: a Textual application over the same command layer as the command line.
+
+Stateless: it finds engines by their sockets, so that killing it disturbs nothing and a new one sees
+what the old one saw.
+"""
+
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.theme import Theme
+
+from fieldtap.failures import DONE
+from fieldtap.screens.home import HomeScreen
+
+# The Linux console has 16 colours and few glyphs; what looks right there looks right everywhere.
+THEME = Theme(
+    name="fieldtap",
+    primary="#00aaaa",
+    secondary="#aaaaaa",
+    accent="#ffff55",
+    warning="#ffff55",
+    error="#ff5555",
+    success="#55ff55",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#000000",
+    panel="#000000",
+    dark=True,
+    variables={
+        "block-cursor-foreground": "#000000",
+        "block-cursor-background": "#00aaaa",
+        "block-cursor-blurred-foreground": "#ffffff",
+        "block-cursor-blurred-background": "#000000",
+        "border": "#aaaaaa",
+        "footer-background": "#000000",
+        "footer-key-foreground": "#ffff55",
+        "footer-description-foreground": "#ffffff",
+        "input-selection-background": "#00aaaa",
+    },
+)
+
+
+class FieldtapApp(App[None]):
+    """Screens are in `screens/`, one a file; this class only holds them together."""
+
+    TITLE = "fieldtap"
+    CSS_PATH = "fieldtap.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "quit", "Quit", id="quit")]
+
+    def on_mount(self) -> None:
+        """Open the first screen."""
+        self.animation_level = "none"  # it only costs, over SSH and on the console
+        self.register_theme(THEME)
+        self.theme = THEME.name
+        self.push_screen(HomeScreen())
+
+
+def run_console() -> int:
+    """Run the console until the user quits; returns the exit code."""
+    app = FieldtapApp()
+    app.run()
+    return app.return_code or DONE

@@ -1,0 +1,78 @@
+"""The command layer for engines: start them detached, find, stop and read them."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fieldtap_core import reports, survey
+from fieldtap_core.control import Control
+from fieldtap_core.errors import EngineError
+from fieldtap_core.messages import CaptureStatus, Status
+from fieldtap_core.programs import find_program
+from fieldtap_core.reports import CaptureReport
+from fieldtap_core.start import Started, start
+from fieldtap_core.survey import Engine, Survey
+
+from fieldtap.failures import BAD_USAGE, CommandError
+
+OWN_OPTIONS = ("--name", "--help", "--version", "--man")
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """An engine that was asked to stop and has ended. `report` is None where it left none."""
+
+    last: Status
+    report: CaptureReport | None
+
+
+def start_capture(name: str, options: Sequence[str]) -> Started:
+    """Start ft-capture as `name`; it outlives us. Raises `CommandError` or `EngineError`."""
+    for option in options:
+        if option.partition("=")[0] in OWN_OPTIONS:
+            raise CommandError(f"{option} does not go with capture start", BAD_USAGE)
+    return start(find_program("ft-capture"), name, options)
+
+
+def stop(name: str) -> Stopped:
+    """Stop the engine called `name` and wait until its files are complete."""
+    engine = survey.find(name)
+    with Control(engine.socket) as control:
+        control.stop()
+        last = control.wait_for_end(engine.status)
+    return Stopped(last, _report_of(last))
+
+
+def look() -> Survey:
+    """Find every running engine, whoever started it."""
+    return survey.look()
+
+
+def find(name: str) -> Engine:
+    """Return the running engine called `name`. Raises `EngineError`."""
+    return survey.find(name)
+
+
+def mark(engine: Engine, text: str) -> int:
+    """Leave a note in a run; returns its time, nanoseconds UTC."""
+    with Control(engine.socket) as control:
+        return control.mark(text)
+
+
+def run_generator(options: Sequence[str]) -> int:
+    """Become ft-generate with `options`; returns only where it cannot be run."""
+    program = find_program("ft-generate")
+    try:
+        os.execv(program, [program.name, *options])  # noqa: S606  its own signals and exit code
+    except OSError as error:
+        raise CommandError(f"cannot run {program}: {error.strerror}") from None
+
+
+def _report_of(status: Status) -> CaptureReport | None:
+    if not isinstance(status, CaptureStatus) or status.report is None:
+        return None
+    try:
+        return reports.read_capture_report(Path(status.report))
+    except EngineError:
+        return None

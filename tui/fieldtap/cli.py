@@ -1,0 +1,236 @@
+"""The commands: each parses, calls the command layer and prints.
+
+Data goes to stdout, words to stderr.
+"""
+
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+from fieldtap_core.messages import CaptureStatus
+from fieldtap_core.reports import CaptureReport
+
+from fieldtap import captures, lab, machine, words
+from fieldtap.failures import CHECK_FAILED, DONE
+
+PASS_ON = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+options_argument = click.argument("options", nargs=-1, type=click.UNPROCESSED)
+
+
+def _print_json(value: object) -> None:
+    encoded = msgspec.json.format(msgspec.json.encode(value), indent=2)
+    click.echo(encoded.decode())
+
+
+def _say(text: str) -> None:
+    click.echo(f"fieldtap: {text}", err=True)
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["--help"]})
+@click.version_option(package_name="fieldtap")
+@click.pass_context
+def commands(context: click.Context) -> int | None:
+    """Capture every frame, and prove it.
+
+    Without a command, opens the console on a terminal.
+
+    \b
+    fieldtap check
+    fieldtap capture start tap -i eth2 -w tap.pcapng
+    fieldtap capture stop tap
+    """
+    if context.invoked_subcommand is not None:
+        return None
+    if not sys.stdout.isatty():
+        click.echo(context.get_help())
+        return DONE
+    from fieldtap.app import run_console  # Textual takes a quarter of a second to import
+
+    return run_console()
+
+
+@commands.command()
+@json_option
+def ports(as_json: bool) -> None:
+    """Show the ports of this machine.
+
+    \b
+    fieldtap ports
+    fieldtap ports --json
+    """
+    found = machine.ports()
+    if as_json:
+        _print_json({"schema": "fieldtap.ports/1", "ports": found})
+        return
+    from fieldtap import tables
+
+    tables.print_ports(found)
+
+
+@commands.command()
+@click.argument("names", metavar="[PORT]...", nargs=-1)
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path),
+    help="Where captures go (the appliance's folder, else this one).",
+)
+@json_option
+def check(names: tuple[str, ...], directory: Path | None, as_json: bool) -> int:
+    """Judge ports, disk and engine: can this machine do the job?
+
+    Without PORT, every port but virtual ones that are down. Exits with 3 when a check fails.
+
+    \b
+    fieldtap check eth2 eth3
+    fieldtap check --dir /media/disk --json
+    """
+    report = machine.check(names, directory)
+    if as_json:
+        _print_json(report)
+    else:
+        from fieldtap import tables
+
+        tables.print_checks(report)
+    return CHECK_FAILED if report.verdict == "fail" else DONE
+
+
+@commands.group("lab")
+def lab_group() -> None:
+    """The lab link: two joined virtual ports, ftlab0 and ftlab1.
+
+    \b
+    fieldtap lab up
+    fieldtap lab down
+    """
+
+
+@lab_group.command("up")
+def lab_up() -> None:
+    """Make the lab link; needs root."""
+    made = lab.up()
+    _say(f"{' and '.join(lab.PORTS)} are {'up' if made else 'up already'}")
+
+
+@lab_group.command("down")
+def lab_down() -> None:
+    """Remove the lab link; needs root."""
+    removed = lab.down()
+    _say("the lab link is removed" if removed else "there is no lab link")
+
+
+@commands.group()
+def capture() -> None:
+    """Captures that outlive this terminal.
+
+    \b
+    fieldtap capture start tap -i eth2 -w tap.pcapng
+    fieldtap capture list
+    fieldtap capture stop tap
+    """
+
+
+@capture.command("start", context_settings=PASS_ON)
+@click.argument("name")
+@options_argument
+def capture_start(name: str, options: tuple[str, ...]) -> int:
+    """Start a capture called NAME; OPTIONS are those of ft-capture.
+
+    Returns once every port receives.
+
+    \b
+    fieldtap capture start tap -i eth2 -i eth3 -w tap.pcapng
+    fieldtap capture start dns -i eth2 -w dns.pcapng -f 'udp port 53' -a duration:60
+    """
+    started = captures.start_capture(name, options)
+    if started.status is None:
+        _say(f"{name} has run already; its report is {started.report}")
+        return started.exit_code or DONE
+    where = words.target(started.status)
+    _say(f"{name} captures to {where} (process {started.pid}, log {started.log})")
+    return DONE
+
+
+@capture.command("stop")
+@click.argument("name")
+@json_option
+def capture_stop(name: str, as_json: bool) -> None:
+    """Stop NAME, wait until its file is complete, and show its ledger.
+
+    \b
+    fieldtap capture stop tap
+    """
+    stopped = captures.stop(name)
+    if as_json:
+        _print_json(stopped.report or stopped.last)
+        return
+    _say(f"{name} has stopped")
+    shown: CaptureReport | None = stopped.report
+    if shown is None:
+        click.echo(f"{words.count(words.frames(stopped.last))} frames at its last word; no report")
+        return
+    for port in shown.ports:
+        click.echo(words.ledger_line(port))
+    for file in shown.files:
+        click.echo(f"{file.path}: {words.count(file.packets)} frames")
+    click.echo(f"lost {words.count(shown.lost)}; the ledger {words.balance(shown.balanced)}")
+
+
+@capture.command("list")
+@json_option
+def capture_list(as_json: bool) -> None:
+    """List every running engine, whoever started it.
+
+    \b
+    fieldtap capture list
+    """
+    survey = captures.look()
+    for problem in survey.problems:
+        _say(f"{problem.path}: {problem.text}")
+    if as_json:
+        engines = [engine.status for engine in survey.engines]
+        _print_json({"schema": "fieldtap.engines/1", "engines": engines})
+        return
+    if not survey.engines:
+        where = ", ".join(map(str, survey.searched)) or "no run directory exists"
+        _say(f"no engine runs (searched: {where})")
+        return
+    from fieldtap import tables
+
+    tables.print_engines(survey.engines)
+
+
+@capture.command("show")
+@click.argument("name")
+@json_option
+def capture_show(name: str, as_json: bool) -> None:
+    """Show what NAME says of itself now.
+
+    \b
+    fieldtap capture show tap --json
+    """
+    status = captures.find(name).status
+    if as_json:
+        _print_json(status)
+        return
+    duration = words.seconds(status.now_ns - status.started_ns)
+    click.echo(f"{status.name}: {status.state} for {duration}, to {words.target(status)}")
+    if isinstance(status, CaptureStatus):
+        for port in status.ports:
+            click.echo(words.ledger_line(port))
+    for alarm in status.alarms:
+        click.echo(f"ALARM {alarm.text}")
+
+
+@commands.command(context_settings=PASS_ON, add_help_option=False)
+@options_argument
+def generate(options: tuple[str, ...]) -> int:
+    """Send frames and count what comes back: ft-generate, in the foreground.
+
+    \b
+    fieldtap generate -o eth2 -r eth3 --size 64 --count 1000000
+    fieldtap generate --help
+    """
+    return captures.run_generator(options)

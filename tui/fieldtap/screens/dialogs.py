@@ -1,0 +1,65 @@
+"""Small dialogs that every screen uses."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Input, Static
+
+
+class HelpDialog(ModalScreen[None]):
+    """A text, until a key."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,enter,q", "dismiss", "Close", id="help.close")
+    ]
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        """The text in a frame."""
+        with Vertical(classes="dialog"):
+            yield Static(self._text, markup=False)
+        yield Footer(show_command_palette=False)
+
+
+class ConfirmDialog(ModalScreen[bool]):
+    """A question; only `y` means yes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "dismiss(True)", "Yes", id="confirm.yes"),
+        Binding("n,escape,enter", "dismiss(False)", "No", id="confirm.no"),
+    ]
+
+    def __init__(self, question: str) -> None:
+        super().__init__()
+        self._question = question
+
+    def compose(self) -> ComposeResult:
+        """The question in a frame."""
+        with Vertical(classes="dialog"):
+            yield Static(f"{self._question}  y/N", markup=False)
+        yield Footer(show_command_palette=False)
+
+
+class MarkDialog(ModalScreen[str | None]):
+    """One line of text for a note; None when left."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Leave", id="mark.leave")
+    ]
+
+    def compose(self) -> ComposeResult:
+        """A single field."""
+        with Vertical(classes="dialog"):
+            yield Static("Note, stored with the time now", markup=False)
+            yield Input(max_length=200, id="text")
+        yield Footer(show_command_palette=False)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Give the text back."""
+        self.dismiss(event.value.strip() or None)

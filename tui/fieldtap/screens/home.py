@@ -1,0 +1,214 @@
+"""The first screen: the ports of this machine and every engine that runs."""
+
+from typing import ClassVar
+
+from fieldtap_core.errors import EngineError
+from fieldtap_core.survey import Engine, Survey
+from fieldtap_hardware.ports import InventoryError, Port
+from fieldtap_hardware.verdicts import Report, worst
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import DataTable, Footer, Static
+
+from fieldtap import captures, machine, tables, words
+from fieldtap.failures import CommandError
+from fieldtap.rates import Rates
+from fieldtap.screens.dialogs import HelpDialog
+from fieldtap.screens.new_capture import NewCaptureDialog
+from fieldtap.screens.run import RunScreen, stop_run
+
+RUNS_EVERY_S = 1.0
+PORTS_EVERY_S = 5.0
+
+HELP = """\
+The upper table shows the ports of this machine, the lower one every capture and generator
+that runs, whoever started it. Captures go on when this console ends.
+
+  tab      from one table to the other        n   new capture on the chosen port
+  enter    open the chosen run                s   stop the chosen run
+  r        look again                         q   leave the console
+
+Verdicts of a port: ● ok  ▲ warn  ✗ fail  ? unknown (never ok).
+`fieldtap check` on the command line explains each, and says what to do."""
+
+
+class HomeScreen(Screen[None]):
+    """Ports and runs; both tables are refilled in place, so that the cursor stays."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "new_capture", "New capture", id="home.new"),
+        Binding("enter", "open_run", "Open run", id="home.open", priority=True),
+        Binding("s", "stop_run", "Stop run", id="home.stop"),
+        Binding("r", "refresh", "Look again", id="home.refresh"),
+        Binding("question_mark", "help", "Help", id="home.help"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ports: list[Port] = []
+        self.engines: dict[str, Engine] = {}
+        self._rates = Rates()
+
+    def compose(self) -> ComposeResult:
+        """Two tables, a line below each."""
+        yield Static("PORTS", classes="title")
+        yield DataTable(id="ports", cursor_type="row")
+        yield Static("reading the ports", id="ports-note", classes="note", markup=False)
+        yield Static("RUNS", classes="title")
+        yield DataTable(id="runs", cursor_type="row")
+        yield Static("", id="runs-note", classes="note", markup=False)
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Fill the tables now and keep them true."""
+        self._ports_table.add_columns("port", "driver", "link", "speed", "timestamps", "verdict")
+        self._runs_table.add_columns("name", "state", "ports", "for", "frames/s", "frames", "lost")
+        self._ports_table.focus()
+        self.action_refresh()
+        self.set_interval(RUNS_EVERY_S, self.look_for_runs)
+        self.set_interval(PORTS_EVERY_S, self.look_at_ports)
+
+    @property
+    def _ports_table(self) -> DataTable[Text | str]:
+        return self.query_one("#ports", DataTable)
+
+    @property
+    def _runs_table(self) -> DataTable[Text | str]:
+        return self.query_one("#runs", DataTable)
+
+    def action_refresh(self) -> None:
+        """Look at everything again."""
+        self.look_at_ports()
+        self.look_for_runs()
+
+    @work(thread=True, exclusive=True, group="ports", exit_on_error=False)
+    def look_at_ports(self) -> None:
+        """Read and judge the ports, off the event loop."""
+        try:
+            ports = machine.ports()
+            report = machine.check([port.name for port in ports], None) if ports else None
+        except (CommandError, InventoryError, OSError) as error:
+            self.app.call_from_thread(self._note, "#ports-note", str(error))
+            return
+        self.app.call_from_thread(self._show_ports, ports, report)
+
+    @work(thread=True, exclusive=True, group="runs", exit_on_error=False)
+    def look_for_runs(self) -> None:
+        """Ask every engine for its status, off the event loop."""
+        survey = captures.look()
+        self.app.call_from_thread(self._show_runs, survey)
+
+    def _note(self, selector: str, text: str) -> None:
+        self.query_one(selector, Static).update(text)
+
+    def _show_ports(self, ports: list[Port], report: Report | None) -> None:
+        self.ports = ports
+        rows = {port.name: port_row(port, report) for port in ports}
+        fill(self._ports_table, rows)
+        self._note("#ports-note", "" if ports else "no port but loopback is here")
+
+    def _show_runs(self, survey: Survey) -> None:
+        self.engines = {str(engine.socket): engine for engine in survey.engines}
+        rows: dict[str, tuple[Text | str, ...]] = {}
+        for key, engine in self.engines.items():
+            self._rates.add(engine.status)
+            rows[key] = run_row(engine, self._rates)
+        fill(self._runs_table, rows)
+        trouble = "; ".join(f"{problem.path}: {problem.text}" for problem in survey.problems)
+        idle = "" if rows else "nothing runs; n starts a capture on the chosen port"
+        self._note("#runs-note", trouble or idle)
+        self.refresh_bindings()
+
+    def chosen_run(self) -> Engine | None:
+        """Return the run under the cursor, if there is any."""
+        table = self._runs_table
+        if not self.engines or not table.is_valid_row_index(table.cursor_row):
+            return None
+        key = table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
+        return self.engines.get(key or "")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Show only the keys that do something now."""
+        if action in ("open_run", "stop_run"):
+            return self.chosen_run() is not None
+        if action == "new_capture":
+            return bool(self.ports)
+        return super().check_action(action, parameters)
+
+    def action_open_run(self) -> None:
+        """Show the chosen run live."""
+        if (engine := self.chosen_run()) is not None:
+            self.app.push_screen(RunScreen(engine))
+
+    def action_stop_run(self) -> None:
+        """Stop the chosen run, once confirmed."""
+        if (engine := self.chosen_run()) is not None:
+            stop_run(self.app, engine)
+
+    def action_help(self) -> None:
+        """Explain this screen."""
+        self.app.push_screen(HelpDialog(HELP))
+
+    @work(exit_on_error=False)
+    async def action_new_capture(self) -> None:
+        """Ask for a new capture, start it, and show it."""
+        row = self._ports_table.cursor_row
+        port = self.ports[row].name if 0 <= row < len(self.ports) else ""
+        name = await self.app.push_screen_wait(NewCaptureDialog(port))
+        if name is None:
+            return
+        try:
+            engine = captures.find(name)
+        except EngineError:
+            self.notify(f"{name} has ended already", markup=False)
+        else:
+            self.app.push_screen(RunScreen(engine))
+
+
+def port_row(port: Port, report: Report | None) -> tuple[Text | str, ...]:
+    """One line of the table of ports."""
+    checks = report.checks if report else ()
+    verdict = worst(check.verdict for check in checks if check.subject == port.name)
+    return (
+        Text(port.name),
+        Text(port.driver or "-"),
+        tables.link_words(port),
+        words.scaled(port.speed_bps, "b/s") if port.speed_bps else "-",
+        tables.stamp_words(port),
+        tables.verdict_text(verdict),
+    )
+
+
+def run_row(engine: Engine, rates: Rates) -> tuple[Text | str, ...]:
+    """One line of the table of runs."""
+    status = engine.status
+    lost = Text(words.count(status.lost))
+    if status.lost:
+        lost = Text(f"DROP {words.count(status.lost)}", style="bold red")
+    return (
+        Text(status.name),
+        status.state,
+        Text(words.port_names(status)),
+        words.seconds(status.now_ns - status.started_ns),
+        words.scaled(rates.frames_per_s(status), ""),
+        words.count(words.frames(status)),
+        lost,
+    )
+
+
+def fill(table: DataTable[Text | str], rows: dict[str, tuple[Text | str, ...]]) -> None:
+    """Make the table show `rows` by key, keeping the cursor where it was."""
+    if [key.value for key in table.rows] == list(rows):
+        for key, row in rows.items():
+            for column, cell in zip(table.columns, row, strict=True):
+                if table.get_cell(key, column) != cell:
+                    table.update_cell(key, column, cell, update_width=True)
+        return
+    line = table.cursor_row
+    table.clear()
+    for key, row in rows.items():
+        table.add_row(*row, key=key)
+    table.move_cursor(row=min(line, len(rows) - 1) if rows else 0)

@@ -1,0 +1,108 @@
+"""Values as terminal tables; text from outside is never read as markup."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from fieldtap_core.survey import Engine
+from fieldtap_hardware.ports import Port
+from fieldtap_hardware.verdicts import Report, Verdict
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fieldtap import words
+
+GLYPHS = {
+    "ok": ("●", "green"),
+    "warn": ("▲", "yellow"),
+    "fail": ("✗", "red"),
+    "unknown": ("?", "magenta"),
+    "not_applicable": ("-", "dim"),
+}
+
+
+def print_ports(ports: Iterable[Port]) -> None:
+    """Print the inventory, a line a port."""
+    rows = [
+        (
+            port.name,
+            port.driver or "-",
+            link_words(port),
+            words.scaled(port.speed_bps, "b/s") if port.speed_bps else "-",
+            stamp_words(port),
+            port.model or ("virtual" if port.virtual else "-"),
+        )
+        for port in ports
+    ]
+    _print(("port", "driver", "link", "speed", "timestamps", "adapter"), rows)
+
+
+def link_words(port: Port) -> str:
+    """The state of the link in a word or two."""
+    if not port.up:
+        return "down"
+    if port.carrier is None:
+        return "up"
+    return "up" if port.carrier else "no carrier"
+
+
+def stamp_words(port: Port) -> str:
+    """Who can stamp received frames, by the driver's word."""
+    stamps = port.timestamping
+    if stamps is None:
+        return "-"
+    if stamps.adapter_rx_all:
+        return "adapter"
+    return "adapter (PTP only), host" if stamps.adapter_rx else "host"
+
+
+def print_checks(report: Report) -> None:
+    """Print every check with what to do, by subject, then the verdict."""
+    console = _console()
+    for subject, checks in groupby(report.checks, key=lambda check: check.subject):
+        console.print(Text(f"\n{subject}", style="bold"))
+        for check in checks:
+            name = check.id.rpartition(".")[2]
+            line = verdict_text(check.verdict).append(f"  {name}: {check.summary}", style="none")
+            console.print(line, soft_wrap=True)
+            if check.remedy:
+                console.print(Text(f"    → {check.remedy}"), soft_wrap=True)
+    console.print(Text("\nverdict ").append(verdict_text(report.verdict)))
+
+
+def verdict_text(verdict: Verdict) -> Text:
+    """A verdict as glyph, word and colour: never by colour alone."""
+    glyph, style = GLYPHS[verdict]
+    return Text(f"  {glyph} {verdict.replace('_', ' ')}", style=style)
+
+
+def print_engines(engines: Sequence[Engine]) -> None:
+    """Print the running engines, a line each."""
+    rows = [
+        (
+            engine.status.name,
+            engine.status.state,
+            words.port_names(engine.status),
+            words.seconds(engine.status.now_ns - engine.status.started_ns),
+            words.count(words.frames(engine.status)),
+            words.count(engine.status.lost),
+            words.target(engine.status),
+        )
+        for engine in engines
+    ]
+    _print(("name", "state", "ports", "for", "frames", "lost", "to"), rows)
+
+
+def _console() -> Console:
+    return Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
+
+
+def _print(headings: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+    _console().print(table)
