@@ -267,7 +267,7 @@ static int generate(struct ft_generate_run *run, struct ft_error *error)
 	run->stop_reason = ft_generate_wait(run);
 	atomic_store(&run->sender.stop, !atomic_load(&run->sender.ended));
 	stop_sending(run);
-	run->stopped_ns = ft_clock_utc_ns();
+	run->stopped_ns = run->sender.ended_ns;
 	if (run->sender.result != 0)
 		fail_run(run, &run->sender.error);
 	if (top_up(run, error) != 0)

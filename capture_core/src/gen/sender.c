@@ -153,6 +153,7 @@ static void *run(void *argument)
 	if (due_ns(&schedule) > now_ns && !atomic_load(&sender->stop))
 		now_ns = due_ns(&schedule);
 	sender->elapsed_ns += now_ns - schedule.started_ns;
+	sender->ended_ns = ft_clock_utc_ns();
 	/* Release: everything above is read by the main thread once it sees `ended`. */
 	atomic_store_explicit(&sender->ended, true, memory_order_release);
 	return NULL;

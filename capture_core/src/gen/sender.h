@@ -34,6 +34,7 @@ struct ft_sender {
 	ft_count bytes;	    /* of those, without FCS */
 	ft_count late_max_ns;
 	uint64_t elapsed_ns; /* of all starts, up to when the next frame would have been due */
+	uint64_t ended_ns;   /* UTC */
 	bool behind;	     /* could not keep the schedule, and gave up the rest of it */
 	int result;
 	struct ft_error error;
