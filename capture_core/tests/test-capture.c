@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include <jansson.h>
 
@@ -369,6 +370,60 @@ static void a_reader_that_goes_away_ends_the_run_and_is_accounted_for(void **sta
 	remove("fifo");
 }
 
+/* One is enough when the input has ended, else the first stops and the second gives up. */
+static int signal_until_it_ends(pid_t engine)
+{
+	int status;
+
+	while (waitpid(engine, &status, WNOHANG) == 0) {
+		usleep(100000);
+		kill(engine, SIGTERM);
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void a_signal_ends_the_wait_for_a_reader_that_takes_nothing(void **state)
+{
+	struct ft_capture_settings settings = settings_for("fifo");
+	json_t *report;
+	pid_t engine;
+	int balanced, fd;
+
+	(void)state;
+	settings.name = "named";
+	assert_int_equal(mkfifo("fifo", 0600), 0);
+	fd = open("fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	engine = fork();
+	if (engine == 0)
+		_exit(ft_capture_run(&settings));
+	while (!exists("named/control.sock"))
+		usleep(1000);
+	assert_int_equal(signal_until_it_ends(engine), 1);
+	report = json_load_file("report.json", 0, NULL);
+	assert_int_equal(json_unpack(report, "{s:b}", "balanced", &balanced), 0);
+	assert_true(balanced);
+	json_decref(report);
+	close(fd);
+	remove("fifo");
+}
+
+static void a_signal_ends_the_wait_for_a_reader_that_never_comes(void **state)
+{
+	struct ft_capture_settings settings = settings_for("fifo");
+	pid_t engine;
+
+	(void)state;
+	settings.name = "named";
+	assert_int_equal(mkfifo("fifo", 0600), 0);
+	engine = fork();
+	if (engine == 0)
+		_exit(ft_capture_run(&settings));
+	while (!exists("named/lock"))
+		usleep(1000);
+	assert_int_equal(signal_until_it_ends(engine), 130);
+	remove("fifo");
+}
+
 static void a_full_device_is_refused_before_the_run(void **state)
 {
 	struct ft_capture_settings settings = settings_for("/dev/full");
@@ -392,6 +447,8 @@ int main(void)
 		cmocka_unit_test(a_disk_full_between_two_chunks_leaves_no_torn_block),
 		cmocka_unit_test(a_run_that_cannot_even_begin_its_file_leaves_none),
 		cmocka_unit_test(a_reader_that_goes_away_ends_the_run_and_is_accounted_for),
+		cmocka_unit_test(a_signal_ends_the_wait_for_a_reader_that_takes_nothing),
+		cmocka_unit_test(a_signal_ends_the_wait_for_a_reader_that_never_comes),
 		cmocka_unit_test(a_full_device_is_refused_before_the_run),
 	};
 

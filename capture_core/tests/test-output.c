@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cmocka.h>
 
@@ -281,6 +283,47 @@ static void stdout_that_does_not_block_is_waited_for(void **state)
 	assert_int_equal((uintptr_t)total, STREAM_BYTES);
 }
 
+static void a_fifo_that_nobody_reads_yet_is_said_at_once(void **state)
+{
+	struct ft_output *output;
+
+	(void)state;
+	assert_int_equal(mkfifo("fifo", 0600), 0);
+	assert_int_equal(ft_output_open("fifo", false, &output, &error), -ENXIO);
+}
+
+static void a_socket_is_no_output(void **state)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "socket"};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct ft_output *output;
+
+	(void)state;
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(ft_output_open("socket", false, &output, &error), -EINVAL);
+	close(fd);
+}
+
+static void a_reader_that_takes_nothing_can_be_given_up(void **state)
+{
+	char *bytes = calloc(1, STREAM_BYTES);
+	struct ft_output *output;
+	int fd;
+
+	(void)state;
+	assert_int_equal(mkfifo("fifo", 0600), 0);
+	fd = open("fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	output = open_output("fifo");
+	assert_true(ft_output_is_ready(output));
+	ft_output_abandon(output);
+	assert_in_range(ft_output_write(output, bytes, STREAM_BYTES, &error), 1, STREAM_BYTES - 1);
+	assert_string_equal(error.text, "writing fifo: its reader takes nothing more");
+	assert_false(ft_output_is_ready(output));
+	ft_output_free(output);
+	close(fd);
+	free(bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -304,6 +347,9 @@ int main(void)
 		cmocka_unit_test_teardown(a_device_is_written_in_place_and_says_when_it_is_full,
 					  remove_all),
 		cmocka_unit_test_teardown(stdout_that_does_not_block_is_waited_for, remove_all),
+		cmocka_unit_test_teardown(a_fifo_that_nobody_reads_yet_is_said_at_once, remove_all),
+		cmocka_unit_test_teardown(a_socket_is_no_output, remove_all),
+		cmocka_unit_test_teardown(a_reader_that_takes_nothing_can_be_given_up, remove_all),
 	};
 
 	return cmocka_run_group_tests(tests, enter_folder, leave_folder);

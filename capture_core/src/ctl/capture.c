@@ -13,7 +13,9 @@
 #include "ft/pcapng.h"
 #include "ft/report.h"
 
-#define PROGRAM "ft-capture"
+#define PROGRAM	 "ft-capture"
+#define SERVE_MS 5
+#define WAIT_US	 100000
 
 static bool interrupted(void *manager)
 {
@@ -97,6 +99,23 @@ static int write_headers(struct ft_capture_run *run, struct ft_error *error)
 	return 0;
 }
 
+/* A FIFO needs a reader: wait for one, or for a signal. */
+static int open_output(struct ft_capture_run *run, struct ft_error *error)
+{
+	const struct ft_capture_settings *settings = run->settings;
+	int rc;
+
+	while (1) {
+		rc = ft_output_open(settings->output, settings->report != NULL, &run->output,
+				    error);
+		if (rc != -ENXIO)
+			return rc;
+		if (ft_manager_interrupted(run->manager))
+			return -ECANCELED;
+		usleep(WAIT_US);
+	}
+}
+
 static int open_all(struct ft_capture_run *run, struct ft_error *error)
 {
 	int rc = 0;
@@ -104,8 +123,7 @@ static int open_all(struct ft_capture_run *run, struct ft_error *error)
 	for (unsigned i = 0; rc == 0 && i < run->port_count; i++)
 		rc = open_port(run, &run->ports[i], error);
 	if (rc == 0)
-		rc = ft_output_open(run->settings->output, run->settings->report != NULL,
-				    &run->output, error);
+		rc = open_output(run, error);
 	if (rc == 0)
 		rc = write_headers(run, error);
 	if (rc != 0)
@@ -151,6 +169,16 @@ static void set_limits(struct ft_capture_run *run)
 		settings->stop_bytes > written ? (int64_t)(settings->stop_bytes - written) : 1;
 }
 
+/* Answer clients meanwhile; a second signal gives up a stream that nobody reads. */
+static void keep_serving(struct ft_capture_run *run)
+{
+	ft_manager_serve(run->manager, SERVE_MS);
+	if (!ft_manager_interrupted(run->manager))
+		return;
+	run->abandoned = true;
+	ft_output_abandon(run->output);
+}
+
 /* Close every window at once, then answer clients until the last frame is drained. */
 static void drain(struct ft_capture_run *run)
 {
@@ -163,7 +191,7 @@ static void drain(struct ft_capture_run *run)
 		if (!port->running)
 			continue;
 		while (!atomic_load_explicit(&port->hot.ended, memory_order_acquire))
-			ft_manager_serve(run->manager, 5);
+			keep_serving(run);
 		ft_hot_join(&port->hot);
 		ft_port_read_wire(port->port, &port->wire);
 		ft_count_set(&port->ledger.dropped_adapter, port->wire.dropped_adapter);
@@ -183,6 +211,8 @@ static void write_last_statistics(struct ft_capture_run *run)
 		size_t bytes, wrote;
 
 		ft_capture_statistics(run, i, &statistics);
+		while (!ft_output_is_ready(run->output) && !run->abandoned)
+			keep_serving(run);
 		bytes = ft_pcapng_write_statistics(block, sizeof(block), &statistics);
 		wrote = ft_output_write(run->output, block, bytes, &error);
 		if (wrote == bytes)
@@ -200,6 +230,9 @@ static void finish_output(struct ft_capture_run *run)
 	struct ft_error error;
 
 	ft_writer_finish(&run->writer);
+	while (!atomic_load_explicit(&run->writer.ended, memory_order_acquire))
+		keep_serving(run);
+	ft_writer_join(&run->writer);
 	ft_capture_tell_failures(run);
 	if (run->started_ns == 0) {
 		ft_output_discard(run->output);
@@ -267,6 +300,7 @@ static int run_capture(struct ft_capture_run *run, struct ft_error *error)
 	}
 	if (ft_manager_interrupted(run->manager)) {
 		ft_writer_finish(&run->writer);
+		ft_writer_join(&run->writer);
 		ft_output_discard(run->output);
 		return -ECANCELED;
 	}

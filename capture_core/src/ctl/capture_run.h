@@ -39,6 +39,7 @@ struct ft_capture_run {
 	uint64_t started_ns, stopped_ns; /* UTC; 0: not yet */
 	uint64_t waiting_since_ns;	 /* monotonic */
 	const char *stop_reason;
+	bool abandoned;	  /* a second signal came: no more waiting for a reader */
 	bool output_told; /* its error has been said */
 	bool failed;
 };

@@ -6,6 +6,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include <openssl/evp.h>
 
 #define NULL_OUTPUT "null:"
+#define POLL_MS	    100
 #define MAX_ASIDE   100000
 
 struct ft_output {
@@ -25,7 +27,8 @@ struct ft_output {
 	int directory_fd;	    /* -1: a stream */
 	uint64_t bytes;
 	bool dirty;
-	EVP_MD_CTX *hash; /* NULL: not asked for */
+	atomic_bool abandoned; /* written by the main thread */
+	EVP_MD_CTX *hash;      /* NULL: not asked for */
 	char sha256[65];
 };
 
@@ -86,16 +89,20 @@ static int open_file(struct ft_output *output, struct ft_error *error)
 	return 0;
 }
 
-static int open_stream(struct ft_output *output, struct ft_error *error)
+static int open_stream(struct ft_output *output, bool is_fifo, struct ft_error *error)
 {
 	if (strcmp(output->path, "-") == 0)
 		output->fd = dup(STDOUT_FILENO);
 	else
-		output->fd = open(output->path, O_WRONLY | O_CLOEXEC);
-	if (output->fd < 0)
-		return ft_fail(error, -errno, "-w %s: cannot be written: %s", output->path,
-			       strerror(errno));
-	return 0;
+		/* Opening a FIFO would otherwise wait for its reader. */
+		output->fd = open(output->path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+	if (output->fd >= 0)
+		return 0;
+	if (errno == ENXIO && !is_fifo)
+		return ft_fail(error, -EINVAL, "-w %s: cannot be written; name a file, a FIFO or -",
+			       output->path);
+	return ft_fail(error, -errno, "-w %s: cannot be written: %s", output->path,
+		       strerror(errno));
 }
 
 static int start_hash(struct ft_output *output, struct ft_error *error)
@@ -124,7 +131,7 @@ int ft_output_open(const char *path, bool hashed, struct ft_output **output, str
 	else if (exists && S_ISDIR(status.st_mode))
 		rc = ft_fail(error, -EINVAL, "-w %s: is a directory; name a file in it", path);
 	else if (strcmp(path, "-") == 0 || (exists && !S_ISREG(status.st_mode)))
-		rc = open_stream(o, error);
+		rc = open_stream(o, exists && S_ISFIFO(status.st_mode), error);
 	else if (strcmp(path, NULL_OUTPUT) != 0)
 		rc = open_file(o, error);
 	if (rc == 0 && hashed && ft_output_is_kept(o))
@@ -145,10 +152,38 @@ static void account(struct ft_output *output, const void *data, size_t bytes)
 		EVP_DigestUpdate(output->hash, data, bytes);
 }
 
+bool ft_output_is_ready(const struct ft_output *output)
+{
+	struct pollfd waiter = {.fd = output->fd, .events = POLLOUT};
+
+	return poll(&waiter, 1, 0) != 0 || output->fd < 0;
+}
+
+void ft_output_abandon(struct ft_output *output)
+{
+	atomic_store_explicit(&output->abandoned, true, memory_order_relaxed);
+}
+
+/* False when the reader takes nothing and has been given up. */
+static bool wait_for_reader(const struct ft_output *output)
+{
+	struct pollfd waiter = {.fd = output->fd, .events = POLLOUT};
+	int waited_ms = 0;
+
+	while (poll(&waiter, 1, POLL_MS) == 0) {
+		waited_ms += POLL_MS;
+		if (waited_ms >= FT_OUTPUT_PATIENCE_MS &&
+		    atomic_load_explicit(&output->abandoned, memory_order_relaxed))
+			return false;
+	}
+	return true;
+}
+
 size_t ft_output_write(struct ft_output *output, const void *data, size_t bytes,
 		       struct ft_error *error)
 {
-	struct pollfd waiter = {.fd = output->fd, .events = POLLOUT};
+	bool is_stream = output->directory_fd < 0;
+	size_t most = is_stream ? PIPE_BUF : bytes; /* so much a pipe takes at once when ready */
 	size_t wrote = 0;
 
 	if (output->fd < 0) {
@@ -156,14 +191,17 @@ size_t ft_output_write(struct ft_output *output, const void *data, size_t bytes,
 		return bytes;
 	}
 	while (wrote < bytes) {
-		ssize_t count = write(output->fd, (const char *)data + wrote, bytes - wrote);
+		ssize_t count;
 
-		if (count < 0 && errno == EINTR)
-			continue;
-		if (count < 0 && errno == EAGAIN) { /* stdout as another process left it */
-			poll(&waiter, 1, -1);
-			continue;
+		if (is_stream && !wait_for_reader(output)) {
+			ft_fail(error, -ETIMEDOUT, "writing %s: its reader takes nothing more",
+				output->path);
+			return wrote;
 		}
+		count = write(output->fd, (const char *)data + wrote,
+			      bytes - wrote < most ? bytes - wrote : most);
+		if (count < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
 		if (count < 0) {
 			ft_fail(error, -errno, "writing %s: %s", output->path, strerror(errno));
 			return wrote;

@@ -12,11 +12,15 @@
 
 #include "ft/error.h"
 
+/* A stream whose reader has taken nothing for so long can be abandoned. */
+#define FT_OUTPUT_PATIENCE_MS 1000
+
 struct ft_output;
 
 /*
  * Make ready to write. A file of that name is not lost: it is renamed to NAME.1 (or the next free
- * number), as is a NAME.partial that no running engine holds. `hashed`: keep a SHA-256.
+ * number), as is a NAME.partial that no running engine holds. `hashed`: keep a SHA-256. -ENXIO for
+ * a FIFO that nobody reads yet.
  */
 int ft_output_open(const char *path, bool hashed, struct ft_output **output,
 		   struct ft_error *error);
@@ -27,6 +31,15 @@ int ft_output_open(const char *path, bool hashed, struct ft_output **output,
  */
 size_t ft_output_write(struct ft_output *output, const void *data, size_t bytes,
 		       struct ft_error *error);
+
+/* Whether the next small write need not wait for a reader. */
+bool ft_output_is_ready(const struct ft_output *output);
+
+/*
+ * From any thread: let no write wait for longer than FT_OUTPUT_PATIENCE_MS for a reader that takes
+ * nothing; it fails then, for good.
+ */
+void ft_output_abandon(struct ft_output *output);
 
 /*
  * After a short write: let the output end with the first `keep` bytes of `data`, as far as that is

@@ -148,10 +148,13 @@ static void *run(void *argument)
 		if (any)
 			continue;
 		if (last)
-			return NULL;
+			break;
 		poll(&waiter, 1, WAIT_MS);
 		eventfd_read(writer->wake_fd, &ignored);
 	}
+	/* Release: all counts before the flag. */
+	atomic_store_explicit(&writer->ended, true, memory_order_release);
+	return NULL;
 }
 
 int ft_writer_start(struct ft_writer *writer, struct ft_error *error)
@@ -174,6 +177,10 @@ void ft_writer_finish(struct ft_writer *writer)
 {
 	atomic_store_explicit(&writer->finishing, true, memory_order_release);
 	eventfd_write(writer->wake_fd, 1);
+}
+
+void ft_writer_join(struct ft_writer *writer)
+{
 	pthread_join(writer->thread, NULL);
 	close(writer->wake_fd);
 }

@@ -26,6 +26,7 @@ struct ft_writer {
 	/* Written by the writer thread; the main thread reads them when `failed` is set or at the
 	 * end. */
 	atomic_bool failed;
+	atomic_bool ended;
 	struct ft_error error;
 	uint64_t first_ns, last_ns; /* of the frames stored; 0: none */
 
@@ -35,7 +36,8 @@ struct ft_writer {
 /* `wake_fd` is made here; hot threads signal it for each chunk. */
 int ft_writer_start(struct ft_writer *writer, struct ft_error *error);
 
-/* Write everything that is left and end the thread. The output stays open. */
+/* Ask it to write everything that is left; `ended` follows. The output stays open. */
 void ft_writer_finish(struct ft_writer *writer);
+void ft_writer_join(struct ft_writer *writer);
 
 #endif
