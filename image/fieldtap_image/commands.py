@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from fieldtap_image.errors import ImageError
@@ -33,30 +34,17 @@ def run(
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
     try:
-        if log is None:
+        with log.open("wb") if log else nullcontext(subprocess.PIPE) as sink:
             result = subprocess.run(
                 words,
-                capture_output=True,
                 stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT if log else subprocess.PIPE,
                 env=environ,
                 cwd=folder,
                 timeout=timeout_s,
                 check=False,
             )
-            output, complaint = result.stdout, result.stderr
-        else:
-            with log.open("wb") as sink:
-                result = subprocess.run(
-                    words,
-                    stdin=subprocess.DEVNULL,
-                    stdout=sink,
-                    stderr=subprocess.STDOUT,
-                    env=environ,
-                    cwd=folder,
-                    timeout=timeout_s,
-                    check=False,
-                )
-            output, complaint = b"", log.read_bytes() if result.returncode else b""
     except FileNotFoundError as error:
         raise ImageError(
             f"{words[0]}: not installed", hint=hint or "setup/system build test image"
@@ -66,11 +54,11 @@ def run(
             f"{shlex.join(words)}: not done after {timeout_s:.0f} s", hint=hint
         ) from error
     if result.returncode != 0:
+        complaint = log.read_bytes() if log else result.stderr
         lines = complaint.decode(errors="replace").strip().splitlines()[-LAST_LINES:]
-        words_of_program = "".join(f"\n  | {line}" for line in lines)
+        last_words = "".join(f"\n  | {line}" for line in lines)
         where = f" (all of it in {log})" if log else ""
         raise ImageError(
-            f"{shlex.join(words)}: exit code {result.returncode}{where}{words_of_program}",
-            hint=hint,
+            f"{shlex.join(words)}: exit code {result.returncode}{where}{last_words}", hint=hint
         )
-    return output.decode(errors="replace")
+    return "" if log else result.stdout.decode(errors="replace")

@@ -113,23 +113,23 @@ def recorded() -> tuple[list[bytes], str]:
 
 @contextmanager
 def _lab() -> Iterator[tuple[str, str]]:
-    """Two namespaces joined by a veth pair named `link`, without segmentation offloads."""
+    """Two namespaces joined by a veth pair named `lab`, without segmentation offloads."""
     names = (f"fieldtap-client-{os.getpid()}", f"fieldtap-server-{os.getpid()}")
     with ExitStack() as undo:
         for name in names:
             run(["ip", "netns", "add", name], timeout_s=10, hint="network namespaces need root")
             undo.callback(run, ["ip", "netns", "del", name], timeout_s=10)
         client, server = names
-        pair = ["type", "veth", "peer", "name", "link", "netns", server]
-        run(["ip", "-n", client, "link", "add", "link", *pair], timeout_s=10)
+        pair = ["type", "veth", "peer", "name", "lab", "netns", server]
+        run(["ip", "-n", client, "link", "add", "lab", *pair], timeout_s=10)
         for number, name in enumerate(names, start=1):
             offloads = ["tso", "off", "gso", "off", "gro", "off", "tx", "off"]
-            run(["ip", "netns", "exec", name, "ethtool", "-K", "link", *offloads], timeout_s=10)
+            run(["ip", "netns", "exec", name, "ethtool", "-K", "lab", *offloads], timeout_s=10)
             run(
-                ["ip", "-n", name, "addr", "add", f"198.18.0.{number}/24", "dev", "link"],
+                ["ip", "-n", name, "addr", "add", f"198.18.0.{number}/24", "dev", "lab"],
                 timeout_s=10,
             )
-            run(["ip", "-n", name, "link", "set", "link", "up"], timeout_s=10)
+            run(["ip", "-n", name, "link", "set", "lab", "up"], timeout_s=10)
         yield names
 
 
