@@ -19,10 +19,10 @@
 #define SERVE_MS	     5
 /* RFC 2544 23: wait two seconds for residual frames. */
 #define RESIDUAL_NS (2 * FT_NS_PER_SECOND)
-/* How long an adapter's counter may lag behind the frames. */
-#define CONFIRM_NS (FT_NS_PER_SECOND / 2)
+/* How long an adapter's counter may lag behind the frames: some drivers ask it once a second. */
+#define CONFIRM_NS (2 * FT_NS_PER_SECOND)
 /* Frames that the port took but did not send are made up for so often. */
-#define TOP_UP_ROUNDS 5u
+#define TOP_UP_ROUNDS 3u
 
 /* Asked before each reading of the capture: a FIFO that nobody fills must not outlast Ctrl-C. */
 static bool may_read(void *context, int fd)
@@ -286,10 +286,10 @@ static int run_generator(struct ft_generate_run *run, struct ft_error *error)
 
 	if (rc == 0)
 		rc = prepare(run, error);
+	if (rc == 0) /* before the link is waited for: switching LRO off resets some adapters */
+		rc = open_input(run, error);
 	if (rc == 0)
 		rc = ft_transmit_open(&run->transmit, error);
-	if (rc == 0)
-		rc = open_input(run, error);
 	if (rc == 0 && ft_manager_interrupted(run->manager))
 		rc = -ECANCELED;
 	if (rc == 0)

@@ -22,8 +22,8 @@
 
 #define PREFIX	       "afpacket:"
 #define VLAN_TAG_BYTES 4u
-/* The kernel notices a link, and starts its queue, up to a second after it is there. */
-#define LINK_WAIT_NS (2 * FT_NS_PER_SECOND)
+/* An adapter that was reset needs seconds to find its link again. */
+#define LINK_WAIT_NS (5 * FT_NS_PER_SECOND)
 #define LINK_POLL_MS 10
 /* A port that is down for so long while frames are due is given up. */
 #define OUTAGE_NS    (2 * FT_NS_PER_SECOND)
