@@ -1,30 +1,40 @@
 """Rates from successive statuses: engines count, clients subtract."""
 
+from collections import deque
+
 from fieldtap_core.messages import Status
 
 from fieldtap import words
 
+WINDOW_NS = 2_000_000_000
+"""An engine's counts move in steps of half a second: over less than a second, rates would jump."""
+
 
 class Rates:
-    """Remembers the last two statuses of each run."""
+    """Remembers the recent statuses of each run, by process."""
 
     def __init__(self) -> None:
-        self._pairs: dict[int, tuple[Status, Status]] = {}
+        self._recent: dict[int, deque[Status]] = {}
 
     def add(self, status: Status) -> None:
         """Take the newest status of a run."""
-        before = self._pairs.get(status.pid)
-        self._pairs[status.pid] = (before[1] if before else status, status)
+        recent = self._recent.setdefault(status.pid, deque())
+        recent.append(status)
+        while len(recent) > 2 and recent[1].now_ns <= status.now_ns - WINDOW_NS:
+            recent.popleft()
 
     def frames_per_s(self, status: Status) -> float:
-        """Frames a second between the last two statuses of the run that gave `status`."""
+        """Frames a second over the window, for the run that gave `status`."""
         return self._rate(status, words.frames)
 
     def bits_per_s(self, status: Status) -> float:
-        """Captured or sent bits a second, without FCS."""
+        """Captured or sent bits a second over the window, without FCS."""
         return 8 * self._rate(status, words.captured_bytes)
 
-    def _rate(self, status: Status, counter: "words.Counter") -> float:
-        old, new = self._pairs.get(status.pid, (status, status))
-        elapsed_ns = new.now_ns - old.now_ns
-        return (counter(new) - counter(old)) * 1e9 / elapsed_ns if elapsed_ns > 0 else 0.0
+    def _rate(self, status: Status, counter: words.Counter) -> float:
+        recent = self._recent.get(status.pid)
+        if not recent:
+            return 0.0
+        elapsed_ns = recent[-1].now_ns - recent[0].now_ns
+        grown = counter(recent[-1]) - counter(recent[0])
+        return grown * 1e9 / elapsed_ns if elapsed_ns > 0 else 0.0

@@ -57,7 +57,7 @@ class MarkDialog(ModalScreen[str | None]):
         """A single field."""
         with Vertical(classes="dialog"):
             yield Static("Note, stored with the time now", markup=False)
-            yield Input(max_length=200, id="text")
+            yield Input(max_length=200, id="text", compact=True)
         yield Footer(show_command_palette=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

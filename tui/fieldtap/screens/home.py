@@ -40,7 +40,9 @@ class HomeScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new_capture", "New capture", id="home.new"),
-        Binding("enter", "open_run", "Open run", id="home.open", priority=True),
+        Binding(
+            "enter", "open_run", "Open run", id="home.open", priority=True, key_display="enter"
+        ),
         Binding("s", "stop_run", "Stop run", id="home.stop"),
         Binding("r", "refresh", "Look again", id="home.refresh"),
         Binding("question_mark", "help", "Help", id="home.help"),

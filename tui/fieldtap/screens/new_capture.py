@@ -9,7 +9,7 @@ from fieldtap_core.filters import check_filter
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, Static
 
@@ -17,11 +17,11 @@ from fieldtap import captures, machine
 from fieldtap.failures import CommandError
 
 FIELDS = (
-    ("name", "Name"),
-    ("ports", "Ports, separated by blanks"),
-    ("file", "File"),
-    ("filter", "Filter, as in tcpdump; empty: every frame"),
-    ("seconds", "Stop after so many seconds; empty: when told to"),
+    ("name", "name", ""),
+    ("ports", "ports", "one or more, separated by blanks"),
+    ("file", "file", ""),
+    ("filter", "filter", "as in tcpdump; empty: every frame"),
+    ("seconds", "seconds", "how long; empty: until it is stopped"),
 )
 
 
@@ -47,9 +47,10 @@ class NewCaptureDialog(ModalScreen[str | None]):
         }
         with Vertical(classes="dialog"):
             yield Static("NEW CAPTURE", classes="title")
-            for key, label in FIELDS:
-                yield Static(label, markup=False)
-                yield Input(values.get(key, ""), id=key)
+            for key, label, hint in FIELDS:
+                with Horizontal(classes="field"):
+                    yield Static(label, markup=False)
+                    yield Input(values.get(key, ""), placeholder=hint, id=key, compact=True)
             yield Static("", id="problem", classes="problem", markup=False)
         yield Footer(show_command_palette=False)
 

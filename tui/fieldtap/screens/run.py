@@ -32,7 +32,7 @@ Frames lost, by the place that was too slow:
   engine blocks   the disk was behind: use a faster disk
   disk            full or failed: free space, start a new capture
 
-  s   stop, with a question     m   note, with the time now     esc   back"""
+  s  stop, with a question    m  note, with the time now    esc  back"""
 
 
 class RunScreen(Screen[None]):
