@@ -187,6 +187,7 @@ static void a_statistics_block_carries_every_count(void **state)
 		.interface = 3,
 		.now_ns = 0x1122334455667788,
 		.started_ns = 0x1122334400000001,
+		.counts_port = true,
 		.received = 1,
 		.missed = 2,
 		.accepted = 3,
@@ -215,6 +216,21 @@ static void a_statistics_block_carries_every_count(void **state)
 	check_number_option(block, bytes, 20, 8, 5);
 	assert_memory_equal(find_option(block, bytes, 20, 0x8002, &length), drops, sizeof(drops));
 	assert_int_equal(length, sizeof(drops));
+}
+
+static void what_is_counted_once_a_port_is_not_told_of_its_other_interface(void **state)
+{
+	const struct ft_pcapng_statistics statistics = {.interface = 1, .delivered = 5};
+	uint8_t block[FT_PCAPNG_STATISTICS_BYTES];
+	size_t bytes = ft_pcapng_write_statistics(block, sizeof(block), &statistics);
+	uint16_t length;
+
+	(void)state;
+	check_frame_of_block(block, bytes, 5);
+	check_number_option(block, bytes, 20, 8, 5);
+	for (uint16_t code = 4; code <= 7; code++)
+		assert_null(find_option(block, bytes, 20, code, &length));
+	assert_null(find_option(block, bytes, 20, 0x8002, &length));
 }
 
 static void too_small_a_room_gives_0_and_is_not_overstepped(void **state)
@@ -380,6 +396,7 @@ int main(void)
 		cmocka_unit_test(an_unknown_speed_is_not_told),
 		cmocka_unit_test(a_filter_of_any_length_is_recorded_whole_or_the_block_refused),
 		cmocka_unit_test(a_statistics_block_carries_every_count),
+		cmocka_unit_test(what_is_counted_once_a_port_is_not_told_of_its_other_interface),
 		cmocka_unit_test(too_small_a_room_gives_0_and_is_not_overstepped),
 		cmocka_unit_test(a_packet_block_gives_back_exactly_what_went_in),
 		cmocka_unit_test(frames_lost_before_a_packet_are_told_with_it),

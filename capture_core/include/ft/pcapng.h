@@ -8,6 +8,7 @@
 #ifndef FT_PCAPNG_H
 #define FT_PCAPNG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,11 +31,12 @@ struct ft_pcapng_statistics {
 	uint32_t interface;
 	uint64_t now_ns;
 	uint64_t started_ns;
+	uint64_t delivered;  /* isb_usrdeliv: in this file */
+	bool counts_port;    /* whether the counts below are told: once a port */
 	uint64_t received;   /* isb_ifrecv: offered */
 	uint64_t missed;     /* isb_ifdrop: dropped by the adapter */
 	uint64_t accepted;   /* isb_filteraccept */
 	uint64_t os_drops;   /* isb_osdrop: dropped by the kernel's ring */
-	uint64_t delivered;  /* isb_usrdeliv: in this file */
 	uint64_t ring_drops; /* local option 0x8002: ring, disk and excess, three 64-bit counts */
 	uint64_t disk_drops;
 	uint64_t excess;

@@ -149,28 +149,12 @@ void ft_capture_statistics(const struct ft_capture_run *run, uint32_t interface,
 			   struct ft_pcapng_statistics *statistics)
 {
 	const struct ft_capture_port *port = &run->ports[0];
-	const struct ft_ledger *ledger;
 	uint32_t index;
 
 	while (interface >= port->first_interface + ft_port_interface_count(port->port))
 		port++;
 	index = interface - port->first_interface;
-	ledger = &port->ledger;
-	*statistics = (struct ft_pcapng_statistics){
-		.interface = interface,
-		.now_ns = run->stopped_ns,
-		.started_ns = port->hot.started_ns,
-		.delivered = port->pool->stored[index],
-	};
-	if (index != 0)
-		return;
-	statistics->received = ft_count_read(&ledger->offered);
-	statistics->missed = ft_count_read(&ledger->dropped_adapter);
-	statistics->accepted = statistics->received - ft_count_read(&ledger->filtered);
-	statistics->os_drops = ft_count_read(&ledger->dropped_kernel);
-	statistics->ring_drops = ft_count_read(&ledger->dropped_ring);
-	statistics->disk_drops = ft_count_read(&ledger->dropped_disk);
-	statistics->excess = ft_count_read(&ledger->excess);
+	ft_hot_tell(&port->hot, index, port->pool->stored[index], run->stopped_ns, statistics);
 }
 
 static void summarize_port(const struct ft_capture_port *port)

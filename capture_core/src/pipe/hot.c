@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "ft/clock.h"
-#include "ft/pcapng.h"
 #include "pipe/epb.h"
 
 #define RECEIVE_TIMEOUT_MS 50
@@ -30,29 +29,39 @@ static void read_counts(struct ft_hot *hot)
 	ft_count_set(&hot->ledger->dropped_kernel, counts.dropped_kernel);
 }
 
-/* The kernel counts a socket, not a direction: the port's first interface carries its counts. */
-static void write_statistics(struct ft_hot *hot, struct ft_chunk *chunk)
+void ft_hot_tell(const struct ft_hot *hot, unsigned index, uint64_t delivered, uint64_t now_ns,
+		 struct ft_pcapng_statistics *statistics)
 {
 	const struct ft_ledger *ledger = hot->ledger;
+	uint64_t offered = ft_count_read(&ledger->offered);
+
+	*statistics = (struct ft_pcapng_statistics){
+		.interface = hot->pool->first_interface + index,
+		.now_ns = now_ns,
+		.started_ns = hot->started_ns,
+		.delivered = delivered,
+		/* The kernel counts a socket, not a direction. */
+		.counts_port = index == 0,
+		.received = offered,
+		.missed = ft_count_read(&ledger->dropped_adapter),
+		.accepted = offered - ft_count_read(&ledger->filtered),
+		.os_drops = ft_count_read(&ledger->dropped_kernel),
+		.ring_drops = ft_count_read(&ledger->dropped_ring),
+		.disk_drops = ft_count_read(&ledger->dropped_disk),
+		.excess = ft_count_read(&ledger->excess),
+	};
+}
+
+static void write_statistics(struct ft_hot *hot, struct ft_chunk *chunk)
+{
+	uint64_t now_ns = ft_clock_utc_ns();
 
 	read_counts(hot);
 	for (unsigned i = 0; i < ft_port_interface_count(hot->port); i++) {
-		struct ft_pcapng_statistics statistics = {
-			.interface = hot->pool->first_interface + i,
-			.now_ns = ft_clock_utc_ns(),
-			.started_ns = hot->started_ns,
-			.delivered = hot->formatted[i],
-		};
+		struct ft_pcapng_statistics statistics;
 
-		if (i == 0) {
-			statistics.received = ft_count_read(&ledger->offered);
-			statistics.os_drops = ft_count_read(&ledger->dropped_kernel);
-			statistics.accepted =
-				statistics.received - ft_count_read(&ledger->filtered);
-			statistics.ring_drops = ft_count_read(&ledger->dropped_ring);
-			statistics.disk_drops = ft_count_read(&ledger->dropped_disk);
-			statistics.excess = ft_count_read(&ledger->excess);
-		}
+		hot->formatted[i] += chunk->frames[i];
+		ft_hot_tell(hot, i, hot->formatted[i], now_ns, &statistics);
 		chunk->used_bytes += (uint32_t)ft_pcapng_write_statistics(
 			chunk->data + chunk->used_bytes, FT_CHUNK_BYTES - chunk->used_bytes,
 			&statistics);
@@ -64,8 +73,6 @@ static void seal_chunk(struct ft_hot *hot)
 	if (hot->chunk == NULL)
 		return;
 	hot->told_ns = ft_clock_monotonic_ns();
-	for (unsigned i = 0; i < FT_PORT_MAX_INTERFACES; i++)
-		hot->formatted[i] += hot->chunk->frames[i];
 	write_statistics(hot, hot->chunk);
 	ft_ring_push(&hot->pool->filled, hot->chunk); /* holds every chunk: cannot be full */
 	hot->chunk = NULL;

@@ -10,6 +10,7 @@
 #include "ft/error.h"
 #include "ft/filter.h"
 #include "ft/ledger.h"
+#include "ft/pcapng.h"
 #include "ft/port.h"
 #include "pipe/chunk.h"
 
@@ -50,6 +51,10 @@ struct ft_hot {
 };
 
 int ft_hot_start(struct ft_hot *hot, struct ft_error *error);
+
+/* The statistics of interface `index` of the port, of which `delivered` frames are in the file. */
+void ft_hot_tell(const struct ft_hot *hot, unsigned index, uint64_t delivered, uint64_t now_ns,
+		 struct ft_pcapng_statistics *statistics);
 
 /* Ask it to close the window and drain; `ended` follows. */
 void ft_hot_close(struct ft_hot *hot);

@@ -183,11 +183,13 @@ size_t ft_pcapng_write_statistics(uint8_t *out, size_t room,
 	put_u32(&block, (uint32_t)statistics->now_ns);
 	put_time_option(&block, ISB_STARTTIME, statistics->started_ns);
 	put_time_option(&block, ISB_ENDTIME, statistics->now_ns);
-	put_u64_option(&block, ISB_IFRECV, statistics->received);
-	put_u64_option(&block, ISB_IFDROP, statistics->missed);
-	put_u64_option(&block, ISB_FILTERACCEPT, statistics->accepted);
-	put_u64_option(&block, ISB_OSDROP, statistics->os_drops);
 	put_u64_option(&block, ISB_USRDELIV, statistics->delivered);
-	put_option(&block, LOCAL_DROPS, drops, sizeof(drops));
+	if (statistics->counts_port) {
+		put_u64_option(&block, ISB_IFRECV, statistics->received);
+		put_u64_option(&block, ISB_IFDROP, statistics->missed);
+		put_u64_option(&block, ISB_FILTERACCEPT, statistics->accepted);
+		put_u64_option(&block, ISB_OSDROP, statistics->os_drops);
+		put_option(&block, LOCAL_DROPS, drops, sizeof(drops));
+	}
 	return end(&block);
 }
