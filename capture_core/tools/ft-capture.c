@@ -110,7 +110,8 @@ static int set_stop(void *settings, const char *value, struct ft_error *error)
 		return set_count(settings, amount + 1, error);
 	if (length == strlen("filesize") && strncmp(value, "filesize", length) == 0) {
 		rc = ft_parse_number(amount + 1, 1, INT64_MAX / 1000, &kilobytes, error);
-		s->stop_bytes = kilobytes * 1000;
+		if (rc == 0)
+			s->stop_bytes = kilobytes * 1000;
 		return rc;
 	}
 	return ft_fail(error, -EINVAL, "-a %s: must be duration:S, filesize:kB or packets:N",
@@ -203,6 +204,9 @@ static int parse(int argc, char **argv, struct ft_capture_settings *settings,
 		return ft_fail(error, -EINVAL, "-i is missing: name a port, see fieldtap ports");
 	if (settings->output == NULL)
 		return ft_fail(error, -EINVAL, "-w is missing: name a file, or null:");
+	if (strcmp(settings->output, "-") == 0 && settings->report != NULL &&
+	    strcmp(settings->report, "-") == 0)
+		return ft_fail(error, -EINVAL, "-w - and --report -: only one can go to stdout");
 	return FT_PARSED_RUN;
 }
 
