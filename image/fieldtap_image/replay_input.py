@@ -87,20 +87,11 @@ def recorded() -> tuple[list[bytes], str]:
         in_server, in_client = ["ip", "netns", "exec", server], ["ip", "netns", "exec", client]
         web = ["python3", "-m", "http.server", "--directory", folder_name, "8080"]
         _start(undo, [*in_server, *web])
-        tcpdump = [
-            "tcpdump",
-            "-i",
-            "link",
-            "-U",
-            "-B",
-            "32768",
-            "-Z",
-            "root",
-            "-w",
-            os.fspath(capture),
-        ]
-        recorder = _start(undo, [*in_client, *tcpdump])
-        _wait_for(capture)
+        tcpdump = ["tcpdump", "-i", "lab", "-U", "-B", "32768", "-Z", "root", "-w"]
+        recorder = _start(undo, [*in_client, *tcpdump, os.fspath(capture)])
+        words = recorder.stderr.readline() if recorder.stderr else b""
+        if b"listening" not in words:  # from that word on nothing is missed
+            raise ImageError(f"cannot record: {words.decode(errors='replace').strip()}")
         fetch = "import urllib.request as u; u.urlopen('http://198.18.0.2:8080/payload').read()"
         _retry([*in_client, "python3", "-c", fetch])
         recorder.terminate()
@@ -134,18 +125,10 @@ def _lab() -> Iterator[tuple[str, str]]:
 
 
 def _start(undo: ExitStack, argv: list[str]) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     undo.callback(process.wait)
     undo.callback(process.kill)
     return process
-
-
-def _wait_for(path: Path) -> None:
-    deadline = time.monotonic() + RECORD_DEADLINE_S
-    while not path.exists() or path.stat().st_size == 0:
-        if time.monotonic() > deadline:
-            raise ImageError("tcpdump did not start to record")
-        time.sleep(0.05)
 
 
 def _retry(argv: list[str]) -> None:
