@@ -40,19 +40,16 @@ static void advance(struct ft_sequence *sequence, uint64_t number)
 void ft_sequence_observe(struct ft_sequence *sequence, uint32_t number)
 {
 	/* The 64-bit number nearest to the next one expected. */
-	int32_t ahead = (int32_t)(number - (uint32_t)sequence->next);
-	uint64_t extended = sequence->next + (uint64_t)(int64_t)ahead;
+	int64_t ahead = (int32_t)(number - (uint32_t)sequence->next);
+	uint64_t extended = sequence->next + (uint64_t)ahead;
+	uint64_t behind = ahead < 0 ? (uint64_t)-ahead : 0;
 
-	if (ahead >= 0) {
+	if (behind == 0) {
 		advance(sequence, extended);
 		test_and_set(sequence, extended);
 		sequence->distinct++;
-		return;
-	}
-	/* The second: a number from before the first one, which nobody has sent. */
-	if (-(int64_t)ahead > (int64_t)FT_SEQUENCE_WINDOW ||
-	    (uint64_t)-(int64_t)ahead > sequence->next) {
-		sequence->too_late++;
+	} else if (behind > FT_SEQUENCE_WINDOW || behind > sequence->next) {
+		sequence->too_late++; /* or from before the first, which nobody has sent */
 	} else if (test_and_set(sequence, extended)) {
 		sequence->duplicate++;
 	} else {
