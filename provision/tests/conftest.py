@@ -44,7 +44,7 @@ class Converged:
 def play(*options: str) -> Recap:
     """Run the playbook on the image's inventory."""
     playbook = Path(sys.executable).with_name("ansible-playbook")
-    command = [playbook, "--inventory", "inventories/image.yml", "site.yml", *options]
+    command = [str(playbook), "--inventory", "inventories/image.yml", "site.yml", *options]
     environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
     result = subprocess.run(
         command,
@@ -71,8 +71,8 @@ def role_packages() -> list[str]:
 def debian_tar() -> Path:
     """A tar of a minimal Debian 13 with the roles' packages, made once for each list of them."""
     names = role_packages()
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    cache = Path(os.environ.get("FIELDTAP_CACHE") or f"{home}/fieldtap") / "provision-test"
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    cache = Path(os.environ.get("FIELDTAP_CACHE") or Path(base, "fieldtap")) / "provision-test"
     tar = cache / f"{hashlib.sha256(','.join(names).encode()).hexdigest()[:32]}.tar"
     if not tar.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -104,12 +104,8 @@ def fresh_tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def converged(fresh_tree: Path) -> Converged:
     """The tree after the roles; skips where what they install is not built."""
-    wanted = [
-        "build/engine/ft-capture",
-        "build/engine/ft-generate",
-        "build/frozen/fieldtap/fieldtap",
-    ]
-    if missing := [name for name in wanted if not (SOURCE / name).exists()]:
+    wanted = ["engine/ft-capture", "engine/ft-generate", "frozen/fieldtap/fieldtap"]
+    if missing := [name for name in wanted if not (SOURCE / "build" / name).exists()]:
         pytest.skip(f"not built: {', '.join(missing)} (make build freeze)")
     options = ["--extra-vars", f"image_tree={fresh_tree}"]
     first = play(*options)

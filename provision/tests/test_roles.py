@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
 import subprocess
@@ -29,10 +28,11 @@ def owner(tree: Path, name: str) -> str:
 def test_check_mode_on_a_fresh_tree_fails_at_nothing_and_changes_nothing(fresh_tree: Path) -> None:
     if (fresh_tree / "opt/fieldtap").exists():
         pytest.skip("the tree is converged already")
-    before = sorted(os.listdir(fresh_tree / "etc/systemd/system"))
+    units = fresh_tree / "etc/systemd/system"
+    before = sorted(units.iterdir())
     recap = play("--check", "--extra-vars", f"image_tree={fresh_tree}")
     assert recap.failed == 0, recap.output[-4000:]
-    assert sorted(os.listdir(fresh_tree / "etc/systemd/system")) == before
+    assert sorted(units.iterdir()) == before
     assert not (fresh_tree / "opt/fieldtap").exists()
 
 
@@ -77,11 +77,12 @@ def test_the_console_takes_tty1_and_no_login_prompt_is_left(converged: Converged
     units = converged.tree / "etc/systemd/system"
     assert (units / "multi-user.target.wants/fieldtap-console.service").is_symlink()
     for unit in ("getty@.service", "serial-getty@.service"):
-        assert os.readlink(units / unit) == "/dev/null"
+        assert (units / unit).readlink() == Path("/dev/null")
 
 
 def test_the_command_leads_to_the_frozen_console(converged: Converged) -> None:
-    assert os.readlink(converged.tree / "usr/local/bin/fieldtap") == "/opt/fieldtap/fieldtap"
+    command = converged.tree / "usr/local/bin/fieldtap"
+    assert command.readlink() == Path("/opt/fieldtap/fieldtap")
     mode = (converged.tree / "opt/fieldtap/fieldtap").stat().st_mode
     assert mode & stat.S_IXOTH
 
@@ -99,16 +100,9 @@ def test_every_ethernet_port_is_kept_silent(converged: Converged) -> None:
 )
 def test_systemd_finds_nothing_wrong_with_a_unit(converged: Converged, unit: str) -> None:
     instance = unit.replace("@.", "@uplink.")
+    verify = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=one"]
     result = subprocess.run(
-        [
-            "chroot",
-            converged.tree,
-            "systemd-analyze",
-            "verify",
-            "--man=no",
-            "--recursive-errors=one",
-        ]
-        + [f"/etc/systemd/system/{instance}"],
+        ["chroot", str(converged.tree), *verify, f"/etc/systemd/system/{instance}"],
         capture_output=True,
         text=True,
         check=False,
