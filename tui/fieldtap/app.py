@@ -4,14 +4,19 @@ Stateless: it finds engines by their sockets, so that killing it disturbs nothin
 what the old one saw.
 """
 
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
+from textual.screen import Screen
+from textual.scrollbar import ScrollBar, ScrollBarRender
 from textual.theme import Theme
 
 from fieldtap.failures import DONE
 from fieldtap.screens.home import HomeScreen
+from fieldtap.screens.palette import Palette, commands_of
 
 # The Linux console has 16 colours and few glyphs; what looks right there looks right everywhere.
 THEME = Theme(
@@ -41,20 +46,37 @@ THEME = Theme(
 )
 
 
+class PlainScrollBar(ScrollBarRender):
+    """Scrollbars of whole cells: console fonts have no eighth blocks."""
+
+    VERTICAL_BARS: ClassVar[list[str]] = [" "] * 8
+    HORIZONTAL_BARS: ClassVar[list[str]] = [" "] * 8
+
+
 class FieldtapApp(App[None]):
     """Screens are in `screens/`, one a file; this class only holds them together."""
 
     TITLE = "fieldtap"
     CSS_PATH = "fieldtap.tcss"
     ENABLE_COMMAND_PALETTE = True
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "quit", "Quit", id="quit")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "quit", "Quit", id="console.quit")]
 
     def on_mount(self) -> None:
         """Open the first screen."""
         self.animation_level = "none"  # it only costs, over SSH and on the console
         self.register_theme(THEME)
         self.theme = THEME.name
+        ScrollBar.renderer = PlainScrollBar
         self.push_screen(HomeScreen())
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Offer in the palette what the keys of `screen` do, and nothing else."""
+        return commands_of(screen)
+
+    def action_command_palette(self) -> None:
+        """Open the palette, once."""
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(Palette(id="--command-palette"))
 
 
 def run_console() -> int:

@@ -3,6 +3,7 @@
 Data goes to stdout, words to stderr.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -46,6 +47,8 @@ def commands(context: click.Context) -> int | None:
     if not sys.stdout.isatty():
         click.echo(context.get_help())
         return DONE
+    if os.environ.get("TERM") == "linux":
+        os.environ.setdefault("TEXTUAL_DISABLE_KITTY_KEY", "1")  # read by Textual at import
     from fieldtap.app import run_console  # Textual takes a quarter of a second to import
 
     return run_console()
