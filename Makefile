@@ -63,7 +63,7 @@ lint: build | system-build+test ## check style, types, imports and scripts
 	@echo "lint: ruff, mypy, import-linter"
 	@ruff check --quiet .
 	@ruff format --quiet --check .
-	@mypy --no-error-summary capture_core/python hardware tui image provision tests
+	@mypy --no-error-summary capture_core/python capture_core/bench hardware tui image provision tests
 	@lint-imports --no-cache >$(BUILD)/lint-imports.log || { cat $(BUILD)/lint-imports.log; exit 1; }
 	@echo "lint: clang-format, shellcheck"
 	@clang-format --dry-run --Werror $(C_FILES)
@@ -90,7 +90,7 @@ test: test-unit | system-build+test+image ## run every test
 
 .PHONY: bench
 bench: build | system-build+bench ## compare with the peers, in one run, as ratios
-	@$(PY) -m capture_core.bench
+	@PYTHONPATH=tests $(PY) -m capture_core.bench
 
 # --- the image ----------------------------------------------------------------------------------
 
