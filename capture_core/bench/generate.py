@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fieldlab import End, ft_generate, lab, tool
+from fieldlab import End, ft_generate, lab, tool
 
 ROUNDS = 5
 FRAMES = 300_000
