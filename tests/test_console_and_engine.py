@@ -1,0 +1,128 @@
+"""The console comes and goes; the engine, and what it records, do not notice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import capturefile
+import pexpect
+import pytest
+from fieldlab import END_TIMEOUT_S, End, Json, Lab, call, capturing, program, wait_until
+
+SENDER = Path(__file__).with_name("numbered_sender.py")
+NAME = "zebra"
+"""Nothing else on the console's screen is called so."""
+
+
+@pytest.fixture(autouse=True)
+def _built_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIELDTAP_BIN_DIR", str(Path(program("ft-capture")).parent))
+
+
+@contextmanager
+def terminal(end: End, *argv: str | Path) -> Iterator["pexpect.spawn[str]"]:
+    """Run a program on a terminal of its own; both are gone at the end."""
+    command = end.command(*argv)
+    screen = pexpect.spawn(
+        command[0], command[1:], dimensions=(30, 120), encoding="utf-8", timeout=60
+    )
+    try:
+        yield screen
+    finally:
+        screen.close(force=True)
+
+
+def fieldtap(end: End, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return end.run(program("fieldtap"), *arguments, check=False)
+
+
+def engines(end: End) -> list[Json]:
+    """Return what a new command line finds running."""
+    found: list[Json] = json.loads(fieldtap(end, "capture", "list", "--json").stdout)["engines"]
+    return found
+
+
+def end_engine(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def numbers(path: Path) -> list[int]:
+    return [int.from_bytes(frame[14:22], "big") for frame in capturefile.read(path).frames]
+
+
+def test_a_killed_console_and_a_lost_terminal_leave_the_capture_whole(
+    link: Lab, tmp_path: Path
+) -> None:
+    output, count = tmp_path / "x.pcapng", 20_000
+    start = f"'{program('fieldtap')}' capture start {NAME} -i {link.right.port} -w '{output}'"
+    with terminal(
+        link.right, "sh", "-c", f"{start} && exec '{program('fieldtap')}'"
+    ) as first_console:
+        wait_until("the engine runs", (tmp_path / f"run/{NAME}/control.sock").exists)
+        pid = call(tmp_path / f"run/{NAME}/control.sock", "status")["pid"]
+        try:
+            with link.left.start(
+                sys.executable, SENDER, link.left.port, str(count), stdout=subprocess.PIPE
+            ) as sender:
+                first_console.expect(f"{NAME}.*running")
+                assert first_console.pid is not None
+                os.kill(first_console.pid, signal.SIGKILL)
+                first_console.close()
+                assert sender.wait(END_TIMEOUT_S) == 0
+            assert [engine["pid"] for engine in engines(link.right)] == [pid]
+            with terminal(link.right, program("fieldtap")) as second_console:
+                second_console.expect(f"{NAME}.*running")
+            stopped = fieldtap(link.right, "capture", "stop", NAME)
+        finally:
+            end_engine(pid)
+    assert stopped.returncode == 0
+    assert "lost 0; the ledger balances" in stopped.stdout
+    assert numbers(output) == list(range(count))
+
+
+def test_an_engine_started_by_hand_is_found_and_stopped(link: Lab, tmp_path: Path) -> None:
+    output = tmp_path / "x.pcapng"
+    with capturing(link.right, output, name=NAME) as engine:
+        (found,) = engines(link.right)
+        assert found["pid"] == engine.process.pid
+        assert fieldtap(link.right, "capture", "stop", NAME).returncode == 0
+        assert engine.finish()["stop_reason"] == "stop"
+
+
+def test_a_dead_engines_socket_is_no_obstacle_to_the_console(link: Lab, tmp_path: Path) -> None:
+    with capturing(link.right, "null:", name="crashed") as dead:
+        dead.send_signal(signal.SIGKILL)
+        dead.wait()
+    with capturing(link.right, tmp_path / "x.pcapng", name=NAME) as engine:
+        listed = fieldtap(link.right, "capture", "list")
+        assert listed.returncode == 0
+        assert NAME in listed.stdout
+        assert "crashed" not in listed.stdout
+        assert len(listed.stderr.splitlines()) <= 1
+        engine.stop()
+    again = fieldtap(
+        link.right, "capture", "start", "crashed", "-i", link.right.port, "-w", "null:"
+    )
+    assert again.returncode == 0
+    assert fieldtap(link.right, "capture", "stop", "crashed").returncode == 0
+
+
+def test_the_engines_own_words_reach_whoever_starts_it(link: Lab, tmp_path: Path) -> None:
+    for options, code, named in (
+        (["-i", "nowhere0", "-w", "null:"], 2, "nowhere0"),
+        (["-i", link.right.port, "-w", "null:", "-f", "udp prot 53"], 2, "udp prot 53"),
+        (["-i", f"file:{tmp_path}/none", "-w", "null:"], 1, "none"),
+    ):
+        done = fieldtap(link.right, "capture", "start", NAME, *options)
+        assert done.returncode == code
+        assert len(done.stderr.splitlines()) == 1
+        assert named in done.stderr
+    assert engines(link.right) == []
