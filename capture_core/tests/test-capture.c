@@ -213,6 +213,20 @@ static void a_size_limit_is_met_within_one_frame(void **state)
 	assert_int_equal(count_first_frames("sized.pcapng", UINT32_MAX), counts.stored);
 }
 
+static void a_file_whose_name_is_not_utf_8_is_reported_all_the_same(void **state)
+{
+	const struct ft_capture_settings settings = settings_for("caf\xe9.pcapng");
+	const char *path = NULL;
+	json_t *report;
+
+	(void)state;
+	assert_int_equal(run(&settings, 0).stored, FRAMES);
+	report = json_load_file("report.json", 0, NULL);
+	assert_int_equal(json_unpack(report, "{s:[{s:s}]}", "files", "path", &path), 0);
+	assert_non_null(strstr(path, "caf?.pcapng"));
+	json_decref(report);
+}
+
 static void null_formats_everything_and_reports_no_file(void **state)
 {
 	const struct ft_capture_settings settings = settings_for("null:");
@@ -441,6 +455,7 @@ int main(void)
 		cmocka_unit_test(what_the_filter_refuses_is_counted),
 		cmocka_unit_test(a_count_stores_exactly_so_many_frames_and_calls_the_rest_excess),
 		cmocka_unit_test(a_size_limit_is_met_within_one_frame),
+		cmocka_unit_test(a_file_whose_name_is_not_utf_8_is_reported_all_the_same),
 		cmocka_unit_test(null_formats_everything_and_reports_no_file),
 		cmocka_unit_test(a_full_disk_keeps_whole_frames_and_counts_the_rest),
 		cmocka_unit_test(a_disk_that_is_full_at_once_keeps_a_file_without_frames),

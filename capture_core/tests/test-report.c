@@ -136,6 +136,23 @@ static void a_place_lost_meanwhile_leaves_no_temporary_file(void **state)
 	assert_int_equal(count_files(), 1); /* r.json, of the tests before */
 }
 
+static void check_text(const char *text, const char *shown)
+{
+	json_t *string = ft_report_text(text);
+
+	assert_string_equal(json_string_value(string), shown);
+	json_decref(string);
+}
+
+static void a_name_in_any_encoding_is_told(void **state)
+{
+	(void)state;
+	check_text("plain", "plain");
+	check_text("Büro", "Büro");
+	check_text("caf\xe9.pcapng", "caf?.pcapng");
+	check_text("cut in the middle of \xc3", "cut in the middle of ?");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -149,6 +166,7 @@ int main(void)
 		cmocka_unit_test(a_folder_or_nothing_is_no_name_for_a_report),
 		cmocka_unit_test(good_places_pass_the_check_and_stay_untouched),
 		cmocka_unit_test(a_place_lost_meanwhile_leaves_no_temporary_file),
+		cmocka_unit_test(a_name_in_any_encoding_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, enter_folder, leave_folder);

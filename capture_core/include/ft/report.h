@@ -7,6 +7,9 @@
 
 #include "ft/error.h"
 
+/* Text of any origin as a string: where it is not UTF-8, '?' stands for what is not ASCII. */
+json_t *ft_report_text(const char *text);
+
 /* Check that a report can be written there, before anything starts. */
 int ft_report_check(const char *path, struct ft_error *error);
 

@@ -27,7 +27,7 @@ static json_t *describe_port(const struct ft_capture_run *run, const struct ft_c
 {
 	json_t *object = json_object();
 
-	json_object_set_new(object, "port", json_string(ft_port_name(port->port)));
+	json_object_set_new(object, "port", ft_report_text(ft_port_name(port->port)));
 	json_object_set_new(object, "backend", json_string(ft_port_backend(port->port)));
 	json_object_set_new(object, "mode", json_string(ft_port_mode(port->port)));
 	json_object_set_new(object, "direction",
@@ -67,10 +67,10 @@ static json_t *describe_files(const struct ft_capture_run *run)
 
 	if (!ft_output_is_kept(run->output))
 		return files;
-	json_array_append_new(files,
-			      json_pack("{s:s, s:I, s:I}", "path", ft_output_path(run->output),
-					"packets", (json_int_t)sum_stored(run, false), "bytes",
-					(json_int_t)sum_stored(run, true)));
+	json_array_append_new(files, json_pack("{s:o, s:I, s:I}", "path",
+					       ft_report_text(ft_output_path(run->output)),
+					       "packets", (json_int_t)sum_stored(run, false),
+					       "bytes", (json_int_t)sum_stored(run, true)));
 	return files;
 }
 

@@ -21,6 +21,7 @@
 
 #include "ctl/rundir.h"
 #include "ft/clock.h"
+#include "ft/report.h"
 
 #define MAX_CLIENTS	   16u
 #define MAX_REQUEST_BYTES  4096u
@@ -385,8 +386,9 @@ void ft_manager_alarm(struct ft_manager *m, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	fprintf(stderr, "%s: %s\n", m->program, text);
-	json_array_append_new(m->alarms, json_pack("{s:I, s:s}", "time_ns",
-						   (json_int_t)ft_clock_utc_ns(), "text", text));
+	json_array_append_new(m->alarms,
+			      json_pack("{s:I, s:o}", "time_ns", (json_int_t)ft_clock_utc_ns(),
+					"text", ft_report_text(text)));
 }
 
 const json_t *ft_manager_marks(const struct ft_manager *manager)

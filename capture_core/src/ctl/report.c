@@ -34,17 +34,35 @@ int ft_report_check(const char *path, struct ft_error *error)
 	return 0;
 }
 
+json_t *ft_report_text(const char *text)
+{
+	json_t *string = json_string(text);
+	char *copy;
+
+	if (string != NULL)
+		return string;
+	copy = strdup(text);
+	for (char *at = copy; at != NULL && *at != '\0'; at++)
+		if (*at & 0x80)
+			*at = '?';
+	string = json_string(copy);
+	free(copy);
+	return string;
+}
+
 json_t *ft_report_path(const char *path)
 {
 	char directory[PATH_MAX];
-	json_t *absolute = NULL;
+	char whole[2 * PATH_MAX];
 
 	if (path == NULL)
 		return json_null();
 	if (path[0] != '/' && strcmp(path, "-") != 0 && strcmp(path, "null:") != 0 &&
-	    getcwd(directory, sizeof(directory)) != NULL)
-		absolute = json_sprintf("%s/%s", directory, path);
-	return absolute != NULL ? absolute : json_string(path);
+	    getcwd(directory, sizeof(directory)) != NULL) {
+		snprintf(whole, sizeof(whole), "%s/%s", directory, path);
+		return ft_report_text(whole);
+	}
+	return ft_report_text(path);
 }
 
 static int write_whole(FILE *file, const json_t *report)
