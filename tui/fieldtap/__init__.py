@@ -5,6 +5,7 @@
     machine    ports and checks          \\
     captures   start, stop, find runs     } the command layer: values in, values out,
     lab        the lab link              /  nothing printed
+    offloads   what the lab link must not do
     words      counts and causes in words
     tables     values as terminal tables
     app        the console, a Textual application over the same layer

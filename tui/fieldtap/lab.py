@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+from fieldtap import offloads
 from fieldtap.failures import CommandError
 
 PORTS = ("ftlab0", "ftlab1")
@@ -20,6 +21,7 @@ def up() -> bool:
     _check_ours()
     for port in PORTS:
         _silence(port)
+        _unjoin(port)
         _ip("link", "set", port, "mtu", str(MTU_BYTES), "up")
     return made
 
@@ -57,6 +59,15 @@ def _silence(port: str) -> None:
             setting.write_text("1\n")
     except OSError as error:
         raise CommandError(f"{setting}: {error.strerror}; run as root or with sudo") from None
+
+
+def _unjoin(port: str) -> None:
+    """No offloads: frames must cross as they were sent, with the checksums they will have."""
+    try:
+        offloads.switch_off(port)
+    except OSError as error:
+        text = f"{port}: cannot switch offloads off: {error.strerror}; run as root or with sudo"
+        raise CommandError(text) from None
 
 
 def _ip(*arguments: str) -> None:
