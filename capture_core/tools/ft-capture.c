@@ -179,7 +179,9 @@ static const struct ft_program program = {
 		"A PORT is an interface, or file:PATH for a capture file or FIFO, or - for a "
 		"capture\n"
 		"on stdin. The file is written as FILE.partial and renamed when it is complete; a\n"
-		"FILE that exists is kept as FILE.1. SIGINT and SIGTERM end a run cleanly.\n\n"
+		"FILE that exists is kept as FILE.1. SIGINT and SIGTERM end a run cleanly; where "
+		"the\n"
+		"reader of a pipe takes nothing, the second one gives it up.\n\n"
 		"Exit codes: 0 done; 1 failed while running; 2 bad option, filter or port; 3 "
 		"frames\n"
 		"were lost (--strict); 130 interrupted before anything ran.\n",
