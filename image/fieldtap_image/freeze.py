@@ -1,6 +1,6 @@
-"""Freeze the console into one folder that needs no Python: `python -m fieldtap_image.freeze OUTDIR`.
+"""Freeze the console into one folder without need of Python: `python -m fieldtap_image.freeze DIR`.
 
-Leaves OUTDIR/fieldtap/fieldtap. Does nothing when nothing that it depends on has changed.
+Leaves DIR/fieldtap/fieldtap. Does nothing when nothing that it depends on has changed.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ def freeze(outdir: Path) -> bool:
     shutil.rmtree(outdir, ignore_errors=True)
     work.mkdir(parents=True)
     excludes = [word for module in LEFT_OUT for word in ("--exclude-module", module)]
+    # PyInstaller reads folders; it does not ask the finder of an editable installation.
+    folders = [source.parent for source in SOURCES if source.is_dir()]
+    paths = [word for folder in folders for word in ("--paths", folder)]
     commands.run(
         [
             *(sys.executable, "-m", "PyInstaller", "--onedir", "--noconfirm", "--clean"),
@@ -46,6 +49,7 @@ def freeze(outdir: Path) -> bool:
             *("--distpath", outdir, "--workpath", work, "--specpath", work),
             *("--collect-data", "fieldtap", "--copy-metadata", "fieldtap"),
             *excludes,
+            *paths,
             PROJECT / "tui" / "fieldtap" / "__main__.py",
         ],
         timeout_s=TIMEOUT_S,
