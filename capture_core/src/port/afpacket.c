@@ -29,11 +29,11 @@
 #include <unistd.h>
 
 #include "ft/clock.h"
-#include "ft/counters.h"
 #include "port/ethtool.h"
 #include "port/offload.h"
 #include "port/port_ops.h"
 #include "port/vlan.h"
+#include "port/wire.h"
 
 #define MAX_BLOCK_BYTES (1u << 20)
 #define MIN_BLOCKS	2u
@@ -68,8 +68,7 @@ struct afpacket {
 	uint64_t lost_before;  /* to be told with the next */
 	uint64_t received;
 	uint64_t closed_ns; /* monotonic; 0: open */
-	struct ft_counters opened[2], closed[2];
-	bool has_counters;
+	struct ft_wire wire;
 };
 
 static int query(struct afpacket *a, const char *device, unsigned long request, struct ifreq *ifr)
@@ -288,18 +287,6 @@ static int afpacket_open(struct ft_port *port, struct ft_error *error)
 	return 0;
 }
 
-static bool read_counters(struct afpacket *a, struct ft_counters *counters)
-{
-	struct ft_error ignored; /* the wire statement then says that it knows nothing */
-
-	return ft_counters_read(a->ifindex, counters, &ignored) == 0;
-}
-
-/*
- * The interface counts frames a moment before or after they reach the socket. Counters are read on
- * both sides of each edge, with every counted frame passed on in between; what the socket was
- * offered must then lie between the inner and the outer difference.
- */
 static int afpacket_start(struct ft_port *port, struct ft_error *error)
 {
 	struct afpacket *a = port->state;
@@ -309,12 +296,10 @@ static int afpacket_start(struct ft_port *port, struct ft_error *error)
 		.sll_ifindex = a->ifindex,
 	};
 
-	a->has_counters = read_counters(a, &a->opened[0]);
-	ft_counters_settle();
+	ft_wire_before_open(&a->wire, a->ifindex);
 	if (bind(a->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return ft_fail(error, -errno, "port '%s': bind: %s", port->device, strerror(errno));
-	ft_counters_settle();
-	a->has_counters &= read_counters(a, &a->opened[1]);
+	ft_wire_after_open(&a->wire);
 	return 0;
 }
 
@@ -488,11 +473,9 @@ static int afpacket_close_input(struct ft_port *port, struct ft_error *error)
 	struct afpacket *a = port->state;
 	int rc;
 
-	a->has_counters = a->has_counters && read_counters(a, &a->closed[0]);
-	ft_counters_settle();
+	ft_wire_before_close(&a->wire);
 	rc = attach(a, nothing, 1);
-	ft_counters_settle();
-	a->has_counters = a->has_counters && read_counters(a, &a->closed[1]);
+	ft_wire_after_close(&a->wire);
 	a->closed_ns = ft_clock_monotonic_ns();
 	if (rc != 0)
 		return ft_fail(error, rc, "port '%s': closing the window: %s", port->device,
@@ -508,53 +491,11 @@ static void afpacket_read_counts(struct ft_port *port, struct ft_port_counts *co
 	*counts = a->counts;
 }
 
-/*
- * Drivers whose counters count each frame that they hand to the stack, no more and no less, so that
- * disagreement means something. Others may lag by a second or count what the adapter dropped.
- */
-static bool counters_prove(const char *device)
-{
-	static const char *const drivers[] = {"veth", "virtio_net", "e1000", "e1000e",
-					      "igb",  "igc",	    "dummy", "tun"};
-	char driver[32];
-
-	ft_ethtool_driver(device, driver, sizeof(driver));
-	for (unsigned i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
-		if (strcmp(driver, drivers[i]) == 0)
-			return true;
-	return false;
-}
-
-static uint64_t frames_between(const struct ft_port *port, const struct ft_counters *from,
-			       const struct ft_counters *to, bool with_dropped)
-{
-	uint64_t frames = 0;
-
-	if (port->options.directions & FT_DIRECTION_IN)
-		frames += to->rx_frames - from->rx_frames;
-	if (port->options.directions & FT_DIRECTION_OUT)
-		frames += to->tx_frames - from->tx_frames;
-	/* A frame is seen going out even when the driver then drops it. */
-	if ((port->options.directions & FT_DIRECTION_OUT) && with_dropped)
-		frames += to->tx_dropped - from->tx_dropped;
-	return frames;
-}
-
 static void afpacket_read_wire(struct ft_port *port, struct ft_port_wire *wire)
 {
-	struct afpacket *a = port->state;
-	uint64_t seen;
+	const struct afpacket *a = port->state;
 
-	if (!a->has_counters)
-		return;
-	wire->source = "rtnl_link_stats64";
-	wire->min = frames_between(port, &a->opened[1], &a->closed[0], false);
-	wire->max = frames_between(port, &a->opened[0], &a->closed[1], true);
-	wire->dropped_adapter = a->closed[1].rx_missed - a->opened[0].rx_missed;
-	seen = a->counts.offered;
-	wire->agrees = seen >= wire->min && seen <= wire->max;
-	if (!counters_prove(port->device))
-		wire->agrees = wire->agrees ? 1 : -1;
+	ft_wire_judge(&a->wire, port->device, port->options.directions, a->counts.offered, wire);
 }
 
 static json_t *afpacket_describe(const struct ft_port *port)
