@@ -32,21 +32,31 @@ struct ft_output {
 	char sha256[65];
 };
 
+/* Rename to a name that must be free; NFS and some FUSE file systems cannot promise that. */
+static int rename_to_free(const char *from, const char *to)
+{
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL || access(to, F_OK) == 0)
+		return errno == EINVAL ? -EEXIST : -errno;
+	return rename(from, to) == 0 ? 0 : -errno;
+}
+
 /* Give `path` the first free name PATH.1, PATH.2, ... in its place. */
 static int move_aside(const char *path, struct ft_error *error)
 {
 	char aside[PATH_MAX + 24];
+	int rc = -EEXIST;
 
-	for (int i = 1; i < MAX_ASIDE; i++) {
+	for (int i = 1; rc == -EEXIST && i < MAX_ASIDE; i++) {
 		snprintf(aside, sizeof(aside), "%s.%d", path, i);
-		if (renameat2(AT_FDCWD, path, AT_FDCWD, aside, RENAME_NOREPLACE) == 0) {
-			fprintf(stderr, "ft-capture: %s existed and is now %s\n", path, aside);
-			return 0;
-		}
-		if (errno != EEXIST)
-			break;
+		rc = rename_to_free(path, aside);
 	}
-	return ft_fail(error, -errno, "%s exists and cannot be renamed: %s", path, strerror(errno));
+	if (rc != 0)
+		return ft_fail(error, rc, "%s exists and cannot be renamed: %s", path,
+			       strerror(-rc));
+	fprintf(stderr, "ft-capture: %s existed and is now %s\n", path, aside);
+	return 0;
 }
 
 /* What a dead engine left is moved aside; what a live one writes is its own. */
@@ -253,11 +263,13 @@ int ft_output_finish(struct ft_output *output, struct ft_error *error)
 		rc = move_aside(output->path, error);
 	if (rc != 0)
 		return rc;
-	if (renameat2(AT_FDCWD, output->partial, AT_FDCWD, output->path, RENAME_NOREPLACE) != 0 ||
-	    fsync(output->directory_fd) != 0)
-		return ft_fail(error, -errno, "%s: cannot be renamed to %s: %s", output->partial,
-			       output->path, strerror(errno));
-	return 0;
+	rc = rename_to_free(output->partial, output->path);
+	if (rc == 0 && fsync(output->directory_fd) != 0)
+		rc = -errno;
+	if (rc != 0)
+		ft_fail(error, rc, "%s: cannot be renamed to %s: %s", output->partial, output->path,
+			strerror(-rc));
+	return rc;
 }
 
 void ft_output_discard(struct ft_output *output)
