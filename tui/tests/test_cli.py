@@ -1,0 +1,99 @@
+"""The command line as a user calls it: exit codes, one-line errors, what is imported."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+FIELDTAP = [sys.executable, "-m", "fieldtap"]
+
+
+def call(*arguments: str, run_dir: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `fieldtap` with its own RUN directory."""
+    environment = dict(os.environ)
+    if run_dir is not None:
+        environment["FIELDTAP_RUN_DIR"] = str(run_dir)
+    return subprocess.run(
+        [*FIELDTAP, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=environment,
+    )
+
+
+def test_without_a_terminal_and_a_command_it_prints_help() -> None:
+    done = call()
+    assert done.returncode == 0
+    assert "capture" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command", ["ports", "check", "lab up", "capture start", "capture stop", "capture list"]
+)
+def test_every_command_explains_itself_with_an_example(command: str) -> None:
+    done = call(*command.split(), "--help")
+    assert done.returncode == 0
+    assert f"fieldtap {command.split()[0]}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("nonsense",), 2),
+        (("ports", "--nonsense"), 2),
+        (("check", "no-such-port"), 2),
+        (("capture", "stop", "nobody"), 1),
+        (("capture", "start", "../x", "-i", "lo", "-w", "null:"), 1),
+        (("capture", "start", "x", "-i", "lo", "-w", "null:", "--name", "y"), 2),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    arguments: tuple[str, ...], code: int, tmp_path: Path
+) -> None:
+    done = call(*arguments, run_dir=tmp_path)
+    assert done.returncode == code
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("fieldtap: ")
+    assert done.stdout == ""
+
+
+def test_ports_as_json_name_their_schema() -> None:
+    value = json.loads(call("ports", "--json").stdout)
+    assert value["schema"] == "fieldtap.ports/1"
+    assert all("name" in port for port in value["ports"])
+
+
+def test_a_failed_check_exits_with_three(tmp_path: Path) -> None:
+    done = call("check", "--json", "--dir", str(tmp_path / "missing"))
+    report = msgspec.json.decode(done.stdout)
+    assert report["schema"] == "fieldtap.check/1"
+    assert report["verdict"] == "fail"
+    assert done.returncode == 3
+
+
+def test_no_engine_is_an_answer_and_not_an_error(tmp_path: Path) -> None:
+    done = call("capture", "list", "--json", run_dir=tmp_path)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["schema"] == "fieldtap.engines/1"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["capture", "list", "--json"]])
+def test_no_command_line_use_imports_textual(arguments: list[str], tmp_path: Path) -> None:
+    program = (
+        "import sys; from fieldtap.__main__ import run; run(sys.argv[1:]); "
+        "sys.exit('textual' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        check=False,
+        timeout=60,
+        env=os.environ | {"FIELDTAP_RUN_DIR": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
