@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -36,10 +37,13 @@ class LabError(Exception):
 
 
 def program(name: str) -> str:
-    """Return the path of a built program. Raises `LabError` where it is not built."""
-    path = CHECKOUT / "build/bin" / name
+    """Return the path of a program in `$FIELDTAP_BIN_DIR`, else build/bin/.
+
+    Raises `LabError` where it is not there.
+    """
+    path = Path(os.environ.get("FIELDTAP_BIN_DIR") or CHECKOUT / "build/bin") / name
     if not os.access(path, os.X_OK):
-        raise LabError(f"build/bin/{name} is not built: run `make build`")
+        raise LabError(f"{path} is not built: run `make build`")
     return str(path)
 
 
@@ -197,8 +201,11 @@ class Client:
 def client(path: Path) -> Iterator[Client]:
     """Connect to an engine's control socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(READY_TIMEOUT_S)
+        # A connect that may wait for its turn, unlike one under settimeout.
+        timeout = struct.pack("ll", int(READY_TIMEOUT_S), 0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
         connection.connect(os.fspath(path))
+        connection.settimeout(READY_TIMEOUT_S)
         yield Client(connection)
 
 
