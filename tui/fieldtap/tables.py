@@ -49,13 +49,13 @@ def link_words(port: Port) -> str:
 
 
 def stamp_words(port: Port) -> str:
-    """Who can stamp received frames, by the driver's word."""
+    """Who can stamp received frames, by the driver's word; "+PTP": the adapter, but only PTP's."""
     stamps = port.timestamping
     if stamps is None:
         return "-"
     if stamps.adapter_rx_all:
         return "adapter"
-    return "adapter (PTP only), host" if stamps.adapter_rx else "host"
+    return "host (+PTP)" if stamps.adapter_rx else "host"
 
 
 def print_checks(report: Report) -> None:

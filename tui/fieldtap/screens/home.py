@@ -1,11 +1,12 @@
 """The first screen: the ports of this machine and every engine that runs."""
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from fieldtap_core.errors import EngineError
 from fieldtap_core.survey import Engine, Survey
 from fieldtap_hardware.ports import InventoryError, Port
-from fieldtap_hardware.verdicts import Report, worst
+from fieldtap_hardware.verdicts import Check, Report, Verdict, worst
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
@@ -23,6 +24,25 @@ from fieldtap.screens.run import RunScreen, stop_run
 RUNS_EVERY_S = 1.0
 PORTS_EVERY_S = 5.0
 
+# Columns and their widths: fixed, so that tables fit 80 columns and are not measured anew.
+PORT_COLUMNS = {
+    "port": 15,
+    "driver": 10,
+    "link": 10,
+    "speed": 8,
+    "verdict": 11,
+    "timestamps": 11,
+}
+RUN_COLUMNS = {
+    "name": 12,
+    "state": 9,
+    "ports": 10,
+    "for": 8,
+    "frames/s": 8,
+    "frames": 8,
+    "lost": 10,
+}
+
 HELP = """\
 The upper table shows the ports of this machine, the lower one every capture and generator
 that runs, whoever started it. Captures go on when this console ends.
@@ -31,8 +51,8 @@ that runs, whoever started it. Captures go on when this console ends.
   enter    open the chosen run                s   stop the chosen run
   r        look again                         q   leave the console
 
-Verdicts of a port: ● ok  ▲ warn  ✗ fail  ? unknown (never ok).
-`fieldtap check` on the command line explains each, and says what to do."""
+Verdicts: ● ok  ▲ warn  ✗ fail  ? unknown (never ok). Those of the chosen port and of the
+machine are explained below the ports; `fieldtap check` on the command line shows all."""
 
 
 class HomeScreen(Screen[None]):
@@ -51,6 +71,7 @@ class HomeScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self.ports: list[Port] = []
+        self.report: Report | None = None
         self.engines: dict[str, Engine] = {}
         self._rates = Rates()
 
@@ -66,8 +87,12 @@ class HomeScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Fill the tables now and keep them true."""
-        self._ports_table.add_columns("port", "driver", "link", "speed", "timestamps", "verdict")
-        self._runs_table.add_columns("name", "state", "ports", "for", "frames/s", "frames", "lost")
+        for table, columns in (
+            (self._ports_table, PORT_COLUMNS),
+            (self._runs_table, RUN_COLUMNS),
+        ):
+            for label, width in columns.items():
+                table.add_column(label, width=width)
         self._ports_table.focus()
         self.action_refresh()
         self.set_interval(RUNS_EVERY_S, self.look_for_runs)
@@ -103,14 +128,33 @@ class HomeScreen(Screen[None]):
         survey = captures.look()
         self.app.call_from_thread(self._show_runs, survey)
 
-    def _note(self, selector: str, text: str) -> None:
+    def _note(self, selector: str, text: Text | str) -> None:
         self.query_one(selector, Static).update(text)
 
     def _show_ports(self, ports: list[Port], report: Report | None) -> None:
-        self.ports = ports
+        self.ports, self.report = ports, report
         rows = {port.name: port_row(port, report) for port in ports}
         fill(self._ports_table, rows)
-        self._note("#ports-note", "" if ports else "no port but loopback is here")
+        self._explain_port()
+
+    def on_data_table_row_highlighted(self) -> None:
+        """Keep note and keys true to the rows under the cursors."""
+        self._explain_port()
+        self.refresh_bindings()
+
+    def chosen_port(self) -> str:
+        """Return the name of the port under the cursor, "" without ports."""
+        row = self._ports_table.cursor_row
+        return self.ports[row].name if 0 <= row < len(self.ports) else ""
+
+    def _explain_port(self) -> None:
+        """Below the ports: what is not ok with the chosen one and the machine, and what to do."""
+        if self.report is None:
+            self._note("#ports-note", "" if self.ports else "no port but loopback is here")
+            return
+        others = {port.name for port in self.ports} - {self.chosen_port()}
+        checks = [check for check in self.report.checks if check.subject not in others]
+        self._note("#ports-note", problems_text(checks))
 
     def _show_runs(self, survey: Survey) -> None:
         self.engines = {str(engine.socket): engine for engine in survey.engines}
@@ -157,9 +201,7 @@ class HomeScreen(Screen[None]):
     @work(exit_on_error=False)
     async def action_new_capture(self) -> None:
         """Ask for a new capture, start it, and show it."""
-        row = self._ports_table.cursor_row
-        port = self.ports[row].name if 0 <= row < len(self.ports) else ""
-        name = await self.app.push_screen_wait(NewCaptureDialog(port))
+        name = await self.app.push_screen_wait(NewCaptureDialog(self.chosen_port()))
         if name is None:
             return
         try:
@@ -179,24 +221,39 @@ def port_row(port: Port, report: Report | None) -> tuple[Text | str, ...]:
         Text(port.driver or "-"),
         tables.link_words(port),
         words.scaled(port.speed_bps, "b/s") if port.speed_bps else "-",
-        tables.stamp_words(port),
         tables.verdict_text(verdict),
+        tables.stamp_words(port),
     )
+
+
+def problems_text(checks: Iterable[Check]) -> Text:
+    """The checks that are neither ok nor irrelevant: what is wrong, and what to do."""
+    lines = []
+    for check in checks:
+        if check.verdict in (Verdict.OK, Verdict.NOT_APPLICABLE):
+            continue
+        line = tables.verdict_text(check.verdict)
+        line.append(f"  {check.subject}: {check.summary}", style="none")
+        if check.remedy:
+            line.append(f"\n    → {check.remedy}", style="none")
+        lines.append(line)
+    return Text("\n").join(lines)
 
 
 def run_row(engine: Engine, rates: Rates) -> tuple[Text | str, ...]:
     """One line of the table of runs."""
     status = engine.status
-    lost = Text(words.count(status.lost))
+    lost = Text("0")
     if status.lost:
-        lost = Text(f"DROP {words.count(status.lost)}", style="bold red")
+        lost = Text(f"DROP {words.scaled(status.lost, '')}", style="bold red")
+    state = Text("▲ ALARM", style="bold yellow") if status.alarms else Text(status.state)
     return (
         Text(status.name),
-        status.state,
+        state,
         Text(words.port_names(status)),
         words.seconds(status.now_ns - status.started_ns),
         words.scaled(rates.frames_per_s(status), ""),
-        words.count(words.frames(status)),
+        words.scaled(words.frames(status), ""),
         lost,
     )
 
@@ -207,7 +264,7 @@ def fill(table: DataTable[Text | str], rows: dict[str, tuple[Text | str, ...]]) 
         for key, row in rows.items():
             for column, cell in zip(table.columns, row, strict=True):
                 if table.get_cell(key, column) != cell:
-                    table.update_cell(key, column, cell, update_width=True)
+                    table.update_cell(key, column, cell)
         return
     line = table.cursor_row
     table.clear()
