@@ -254,3 +254,21 @@ def test_a_signal_before_anything_ran_leaves_nothing_behind(
     assert done.stderr == ""
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert [path.name for path in (tmp_path / "run").iterdir()] == [".ports"]
+
+
+def test_closed_standard_streams_are_not_taken_for_files(link: Lab, tmp_path: Path) -> None:
+    output = tmp_path / "x.pcapng"
+    closing = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+    argv = [*closing, program("ft-capture"), "-i", link.right.port, "-w", str(output)]
+    with running(link.right, argv) as engine:
+        engine.stop()
+    assert capturefile.read(output).packets == []
+    assert capturefile.complaints(output) == []
+
+
+def test_a_capture_to_a_closed_stdout_is_an_error_in_one_line(link: Lab) -> None:
+    closing = ["sh", "-c", 'exec "$@" >&-', "sh"]
+    argv = [*closing, *ft_capture("-i", link.right.port, "-w", "-")]
+    done = link.right.run(*argv, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "ft-capture: writing -: Bad file descriptor\n"

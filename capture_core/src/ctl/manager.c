@@ -6,6 +6,7 @@
 #include "ft/manager.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -78,6 +79,18 @@ static int take_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* A closed one would be the next file that is opened, a capture perhaps, and get our words. */
+static void occupy_standard_streams(void)
+{
+	int fd;
+
+	do /* for reading, so that writing a capture there is still an error */
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int ft_manager_open(const char *program, const char *name, struct ft_manager **manager,
 		    struct ft_error *error)
 {
@@ -86,6 +99,7 @@ int ft_manager_open(const char *program, const char *name, struct ft_manager **m
 
 	if (m == NULL)
 		return ft_fail(error, -ENOMEM, "out of memory");
+	occupy_standard_streams();
 	m->program = program;
 	m->listen_fd = -1;
 	m->alarms = json_array();
