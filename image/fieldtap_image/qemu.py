@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from fieldtap_image.errors import ImageError
 
 FIRMWARE = Path("/usr/share/OVMF")
+VARIABLES = "OVMF_VARS_4M.fd"
 MEMORY_MIB = 2048
 PROCESSORS = 2
 DEADLINE_S = 600.0
@@ -30,16 +32,17 @@ class Machine:
     console_log: Path
 
 
-def command(machine: Machine, variables: Path) -> list[str]:
-    """QEMU's command line. `variables` is the firmware's own memory, writable.
+def command(machine: Machine, work: Path) -> list[str]:
+    """QEMU's command line. `work` holds the firmware's own memory and takes sockets.
 
     Emulated (tcg), not virtualised: a /dev/kvm that opens is no promise that a guest survives on
-    it. The image is a USB stick, as in the field. The two ports hang on one hub inside QEMU, so
-    that frames go from one to the other and nowhere else.
+    it. The image is a USB stick, as in the field. The two ports are joined by a pair of datagram
+    sockets in `work`: unlike a hub, whose queue lets new frames overtake when the receiver is slow,
+    that keeps every frame and their order.
     """
     drives = [
         ("if=pflash,unit=0,readonly=on", FIRMWARE / "OVMF_CODE_4M.fd"),
-        ("if=pflash,unit=1", variables),
+        ("if=pflash,unit=1", work / VARIABLES),
         ("if=none,id=stick,snapshot=on", machine.image),
         ("if=none,id=selftest", machine.disk),
     ]
@@ -58,8 +61,10 @@ def command(machine: Machine, variables: Path) -> list[str]:
         words += ["-drive", f"{options},format=raw,file={_escaped(file)}"]
     words += ["-device", "qemu-xhci", "-device", "usb-storage,drive=stick,bootindex=1"]
     words += ["-device", "virtio-blk-pci,drive=selftest"]
-    for number in (1, 2):
-        words += ["-netdev", f"hubport,id=port{number},hubid=1"]
+    for number, other in ((1, 2), (2, 1)):
+        local, remote = _escaped(work / f"port{number}"), _escaped(work / f"port{other}")
+        ends = f"local.type=unix,local.path={local},remote.type=unix,remote.path={remote}"
+        words += ["-netdev", f"dgram,id=port{number},{ends}"]
         words += [
             "-device",
             f"virtio-net-pci,netdev=port{number},mac=52:54:00:00:00:0{number},romfile=",
@@ -74,17 +79,18 @@ def _escaped(path: Path) -> str:
 
 def boot(machine: Machine) -> None:
     """Boot until the guest powers off; ImageError with its last words when it does not."""
-    variables = machine.disk.with_name("firmware-variables.fd")
+    machine.console_log.unlink(missing_ok=True)
     try:
-        shutil.copyfile(FIRMWARE / "OVMF_VARS_4M.fd", variables)
-        machine.console_log.unlink(missing_ok=True)
-        result = subprocess.run(
-            command(machine, variables),
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_S,
-            check=False,
-        )
+        # A short path: the name of a socket may not be longer than about a hundred bytes.
+        with tempfile.TemporaryDirectory() as work:
+            shutil.copyfile(FIRMWARE / VARIABLES, Path(work, VARIABLES))
+            result = subprocess.run(
+                command(machine, Path(work)),
+                capture_output=True,
+                text=True,
+                timeout=DEADLINE_S,
+                check=False,
+            )
     except FileNotFoundError as error:
         raise ImageError(f"{error.filename}: not installed", hint="setup/system image") from error
     except subprocess.TimeoutExpired as error:
