@@ -19,6 +19,7 @@ from fieldlab import (
     Lab,
     capturing,
     ft_capture,
+    program,
     running,
     tool,
     wait_until,
