@@ -194,7 +194,16 @@ def capture_list(as_json: bool) -> None:
         _say(f"{problem.path}: {problem.text}")
     if as_json:
         engines = [engine.status for engine in survey.engines]
-        _print_json({"schema": "fieldtap.engines/1", "engines": engines})
+        searched = [str(path) for path in survey.searched]
+        problems = [{"path": str(entry.path), "text": entry.text} for entry in survey.problems]
+        _print_json(
+            {
+                "schema": "fieldtap.engines/1",
+                "searched": searched,
+                "engines": engines,
+                "problems": problems,
+            }
+        )
         return
     if not survey.engines:
         where = ", ".join(map(str, survey.searched)) or "no run directory exists"

@@ -1,5 +1,6 @@
 """The first screen: the ports of this machine and every engine that runs."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -74,6 +75,8 @@ class HomeScreen(Screen[None]):
         self.report: Report | None = None
         self.engines: dict[str, Engine] = {}
         self._rates = Rates()
+        self._ports_busy = asyncio.Lock()
+        self._runs_busy = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
         """Two tables, a line below each."""
@@ -94,9 +97,12 @@ class HomeScreen(Screen[None]):
             for label, width in columns.items():
                 table.add_column(label, width=width)
         self._ports_table.focus()
-        self.action_refresh()
         self.set_interval(RUNS_EVERY_S, self.look_for_runs)
         self.set_interval(PORTS_EVERY_S, self.look_at_ports)
+
+    def on_screen_resume(self) -> None:
+        """Look at once when this screen comes up; below another one it rests."""
+        self.action_refresh()
 
     @property
     def _ports_table(self) -> DataTable[Text | str]:
@@ -111,22 +117,26 @@ class HomeScreen(Screen[None]):
         self.look_at_ports()
         self.look_for_runs()
 
-    @work(thread=True, exclusive=True, group="ports", exit_on_error=False)
-    def look_at_ports(self) -> None:
+    @work(group="ports", exit_on_error=False)
+    async def look_at_ports(self) -> None:
         """Read and judge the ports, off the event loop."""
-        try:
-            ports = machine.ports()
-            report = machine.check([port.name for port in ports], None) if ports else None
-        except (CommandError, InventoryError, OSError) as error:
-            self.app.call_from_thread(self._note, "#ports-note", str(error))
+        if self._ports_busy.locked() or not self.is_current:
             return
-        self.app.call_from_thread(self._show_ports, ports, report)
+        async with self._ports_busy:
+            try:
+                ports, report = await asyncio.to_thread(judged_ports)
+            except (CommandError, InventoryError, OSError) as error:
+                self._note("#ports-note", str(error))
+            else:
+                self._show_ports(ports, report)
 
-    @work(thread=True, exclusive=True, group="runs", exit_on_error=False)
-    def look_for_runs(self) -> None:
-        """Ask every engine for its status, off the event loop."""
-        survey = captures.look()
-        self.app.call_from_thread(self._show_runs, survey)
+    @work(group="runs", exit_on_error=False)
+    async def look_for_runs(self) -> None:
+        """Ask every engine for its status, off the event loop; one that hangs takes seconds."""
+        if self._runs_busy.locked() or not self.is_current:
+            return
+        async with self._runs_busy:
+            self._show_runs(await asyncio.to_thread(captures.look))
 
     def _note(self, selector: str, text: Text | str) -> None:
         self.query_one(selector, Static).update(text)
@@ -210,6 +220,12 @@ class HomeScreen(Screen[None]):
             self.notify(f"{name} has ended already", markup=False)
         else:
             self.app.push_screen(RunScreen(engine))
+
+
+def judged_ports() -> tuple[list[Port], Report | None]:
+    """Read the ports and what to think of them; blocks for some tens of milliseconds."""
+    ports = machine.ports()
+    return ports, machine.check([port.name for port in ports], None) if ports else None
 
 
 def port_row(port: Port, report: Report | None) -> tuple[Text | str, ...]:

@@ -1,5 +1,6 @@
 """The form for a new capture; it closes only when an engine runs, or when it is left."""
 
+import asyncio
 import shlex
 from pathlib import Path
 from typing import ClassVar
@@ -94,14 +95,14 @@ class NewCaptureDialog(ModalScreen[str | None]):
         self._say("starting")
         self._start(self.value("name"), options)
 
-    @work(thread=True, exclusive=True, exit_on_error=False)
-    def _start(self, name: str, options: list[str]) -> None:
+    @work(exclusive=True, exit_on_error=False)
+    async def _start(self, name: str, options: list[str]) -> None:
         try:
-            captures.start_capture(name, options)
+            await asyncio.to_thread(captures.start_capture, name, options)
         except (CommandError, EngineError) as error:
-            self.app.call_from_thread(self._say, str(error))
+            self._say(str(error))
         else:
-            self.app.call_from_thread(self.dismiss, name)
+            self.dismiss(name)
 
 
 def filter_problem(expression: str) -> str:
