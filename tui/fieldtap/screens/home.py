@@ -36,7 +36,7 @@ PORT_COLUMNS = {
 }
 RUN_COLUMNS = {
     "name": 12,
-    "state": 9,
+    "state": 8,
     "ports": 10,
     "for": 8,
     "frames/s": 8,
