@@ -85,7 +85,7 @@ test-unit: sanitize build ## run the unit tests of the engine, under sanitizers
 	@meson test -C $(BUILD)/sanitize --print-errorlogs
 
 .PHONY: test
-test: test-unit | system-build+test+image ## run every test
+test: test-unit $(if $(filter 0,$(shell id -u)),image) | system-build+test+image ## run every test
 	@$(PY) -m pytest
 
 .PHONY: bench
