@@ -41,7 +41,7 @@ def stop(name: str) -> Stopped:
     with Control(engine.socket) as control:
         control.stop()
         last = control.wait_for_end(engine.status)
-    return Stopped(last, _report_of(last))
+    return Stopped(last, report_of(last))
 
 
 def look() -> Survey:
@@ -69,10 +69,12 @@ def run_generator(options: Sequence[str]) -> int:
         raise CommandError(f"cannot run {program}: {error.strerror}") from None
 
 
-def _report_of(status: Status) -> CaptureReport | None:
+def report_of(status: Status) -> CaptureReport | None:
+    """Return the report of the finished capture that gave `status`; None where it left none."""
     if not isinstance(status, CaptureStatus) or status.report is None:
         return None
     try:
-        return reports.read_capture_report(Path(status.report))
+        report = reports.read_capture_report(Path(status.report))
     except EngineError:
         return None
+    return report if report.started_ns == status.started_ns else None  # else of an earlier run

@@ -40,6 +40,7 @@ class StandinEngine:
             "started_ns": self.started_ns,
             "now_ns": self.started_ns + self.offered * 1_000_000,
             "lost": self.dropped(),
+            "report": self.options.report,
             "alarms": [{"time_ns": 1, "text": "made-up [alarm]"}] if self.dropped() else [],
             "a_field_of_the_future": {"kept": True},
         }
@@ -175,6 +176,11 @@ def send(client: socket.socket, message: Json) -> None:
         return
 
 
+def write_report(engine: StandinEngine) -> None:
+    if engine.options.report:
+        Path(engine.options.report).write_text(json.dumps(engine.report()))
+
+
 def parse_options(program: str, arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=program)
     parser.add_argument("-i", dest="input", action="append", default=[])
@@ -204,11 +210,12 @@ def main() -> int:
         (directory / "lock").touch()
         signal.signal(signal.SIGTERM, lambda *_: setattr(engine, "stopping", True))
         serve(engine, directory / "control.sock")
+        write_report(engine)
         (directory / "control.sock").unlink()
         (directory / "lock").unlink()
         directory.rmdir()
-    if options.report:
-        Path(options.report).write_text(json.dumps(engine.report()))
+    else:
+        write_report(engine)
     return 0
 
 

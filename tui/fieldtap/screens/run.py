@@ -4,7 +4,8 @@ from typing import Any, ClassVar
 
 from fieldtap_core.control import Control
 from fieldtap_core.errors import EngineError
-from fieldtap_core.messages import CapturePort, CaptureStatus, GenerateStatus, Status
+from fieldtap_core.messages import CaptureStatus, GenerateStatus, Status
+from fieldtap_core.reports import CaptureReport
 from fieldtap_core.stream import subscribe
 from fieldtap_core.survey import Engine
 from rich.text import Text
@@ -75,8 +76,18 @@ class RunScreen(Screen[None]):
         except EngineError as error:
             reason = str(error)
         self.ended = True
+        self._show_end(captures.report_of(self._status))
         self.query_one("#run-note", Static).update(f"{reason}; esc goes back")
         self.refresh_bindings()
+
+    def _show_end(self, report: CaptureReport | None) -> None:
+        """Show the receipt where the run left one; else its last word stays."""
+        status = self._status
+        duration = words.seconds(status.now_ns - status.started_ns)
+        title = f"{status.name}  ended after {duration}  to {words.target(status)}"
+        self.query_one("#title", Static).update(title)
+        if report is not None:
+            self.query_one("#ledger", Static).update(report_text(report))
 
     def _show(self, status: Status) -> None:
         self._status = status
@@ -149,7 +160,15 @@ def status_text(status: Status, rates: Rates) -> Text:
     return text
 
 
-def port_text(port: CapturePort) -> Text:
+def report_text(report: CaptureReport) -> Text:
+    """The ledger of a finished capture, and whether its sum proves that nothing is missing."""
+    text = Text(f"lost {words.count(report.lost)}; the ledger {words.balance(report.balanced)}\n")
+    for port in report.ports:
+        text.append_text(port_text(port))
+    return text
+
+
+def port_text(port: words.Ledger) -> Text:
     """One port's side of the ledger, each cause of loss in words."""
     text = Text(f"\n{port.port}", style="bold")
     text.append(f"  {port.backend}, timestamps by {port.timestamps}\n", style="none")
