@@ -50,6 +50,7 @@
 
 struct afpacket {
 	int fd;
+	int order_fd; /* see keep_order */
 	int ifindex;
 	unsigned mtu_bytes;
 	uint32_t longest_bytes; /* beyond this a frame was joined by the stack */
@@ -83,7 +84,7 @@ static int afpacket_create(struct ft_port *port, struct ft_error *error)
 
 	if (a == NULL)
 		return ft_fail(error, -ENOMEM, "out of memory");
-	a->fd = -1;
+	a->fd = a->order_fd = -1;
 	a->offload.state_fd = a->offload.xdp_link_fd = -1;
 	port->state = a;
 	port->mode = "tpacket_v3";
@@ -214,14 +215,15 @@ static int map_ring(struct ft_port *port, struct afpacket *a, struct ft_error *e
 	return 0;
 }
 
-static int attach(struct afpacket *a, const struct sock_filter *code, unsigned count)
+static int attach(int fd, const struct sock_filter *code, unsigned count)
 {
 	struct sock_fprog program = {.len = (unsigned short)count, .filter = (void *)code};
 
-	return setsockopt(a->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0
-		       ? -errno
-		       : 0;
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno
+											   : 0;
 }
+
+static const struct sock_filter nothing[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
 
 /*
  * Frames of an unwanted direction are refused before they count as offered. The filter's result is
@@ -239,14 +241,14 @@ static int select_direction(struct ft_port *port, struct afpacket *a)
 	const struct sock_filter every[] = {BPF_STMT(BPF_RET | BPF_K, snap)};
 
 	if (port->options.directions == FT_DIRECTION_OUT)
-		return attach(a, outgoing, 4);
+		return attach(a->fd, outgoing, 4);
 	if (port->options.directions == FT_DIRECTION_IN) {
 		int rc = set_option(a, PACKET_IGNORE_OUTGOING, 1);
 
 		if (rc != 0)
 			return rc;
 	}
-	return attach(a, every, 1);
+	return attach(a->fd, every, 1);
 }
 
 static int become_promiscuous(struct ft_port *port, struct afpacket *a)
@@ -287,18 +289,42 @@ static int afpacket_open(struct ft_port *port, struct ft_error *error)
 	return 0;
 }
 
-static int afpacket_start(struct ft_port *port, struct ft_error *error)
+static int bind_to_port(int fd, int ifindex)
 {
-	struct afpacket *a = port->state;
 	const struct sockaddr_ll address = {
 		.sll_family = AF_PACKET,
 		.sll_protocol = htons(ETH_P_ALL),
-		.sll_ifindex = a->ifindex,
+		.sll_ifindex = ifindex,
 	};
 
+	return bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+}
+
+/*
+ * Drivers hand frames to the stack in batches, and the stack serves the last taker of a frame when
+ * the batch ends, the others at once (net/core/dev.c __netif_receive_skb_list_core). A frame of
+ * which no protocol wants anything has the oldest packet socket as its last taker: were that ours,
+ * such frames would come after others that followed them. So an older socket stands there, which
+ * takes nothing.
+ */
+static int keep_order(struct afpacket *a)
+{
+	a->order_fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (a->order_fd < 0 || attach(a->order_fd, nothing, 1) != 0)
+		return -errno;
+	return bind_to_port(a->order_fd, a->ifindex);
+}
+
+static int afpacket_start(struct ft_port *port, struct ft_error *error)
+{
+	struct afpacket *a = port->state;
+	int rc = keep_order(a);
+
 	ft_wire_before_open(&a->wire, a->ifindex);
-	if (bind(a->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		return ft_fail(error, -errno, "port '%s': bind: %s", port->device, strerror(errno));
+	if (rc == 0)
+		rc = bind_to_port(a->fd, a->ifindex);
+	if (rc != 0)
+		return ft_fail(error, rc, "port '%s': bind: %s", port->device, strerror(-rc));
 	ft_wire_after_open(&a->wire);
 	return 0;
 }
@@ -469,12 +495,11 @@ static void afpacket_release(struct ft_port *port)
 
 static int afpacket_close_input(struct ft_port *port, struct ft_error *error)
 {
-	static const struct sock_filter nothing[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
 	struct afpacket *a = port->state;
 	int rc;
 
 	ft_wire_before_close(&a->wire);
-	rc = attach(a, nothing, 1);
+	rc = attach(a->fd, nothing, 1);
 	ft_wire_after_close(&a->wire);
 	a->closed_ns = ft_clock_monotonic_ns();
 	if (rc != 0)
@@ -518,6 +543,8 @@ static void afpacket_free(struct ft_port *port)
 		munmap(a->ring, a->ring_bytes);
 	if (a->fd >= 0)
 		close(a->fd);
+	if (a->order_fd >= 0)
+		close(a->order_fd);
 	ft_offload_restore(&a->offload);
 	free(a);
 }
