@@ -7,6 +7,7 @@ what the old one saw.
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from rich.terminal_theme import TerminalTheme
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
@@ -46,6 +47,33 @@ THEME = Theme(
 )
 
 
+# Named colours as the Linux console has them, so that red stays red where there are only 16.
+NAMED_COLOURS = TerminalTheme(
+    background=(0, 0, 0),
+    foreground=(255, 255, 255),
+    normal=[
+        (0, 0, 0),
+        (170, 0, 0),
+        (0, 170, 0),
+        (170, 85, 0),
+        (0, 0, 170),
+        (170, 0, 170),
+        (0, 170, 170),
+        (170, 170, 170),
+    ],
+    bright=[
+        (85, 85, 85),
+        (255, 85, 85),
+        (85, 255, 85),
+        (255, 255, 85),
+        (85, 85, 255),
+        (255, 85, 255),
+        (85, 255, 255),
+        (255, 255, 255),
+    ],
+)
+
+
 class PlainScrollBar(ScrollBarRender):
     """Scrollbars of whole cells: console fonts have no eighth blocks."""
 
@@ -66,6 +94,7 @@ class FieldtapApp(App[None]):
         self.animation_level = "none"  # it only costs, over SSH and on the console
         self.register_theme(THEME)
         self.theme = THEME.name
+        self.ansi_theme_dark = NAMED_COLOURS
         ScrollBar.renderer = PlainScrollBar
         self.push_screen(HomeScreen())
 

@@ -65,7 +65,7 @@ def print_checks(report: Report) -> None:
         console.print(Text(f"\n{subject}", style="bold"))
         for check in checks:
             name = check.id.rpartition(".")[2]
-            line = verdict_text(check.verdict).append(f"  {name}: {check.summary}", style="none")
+            line = verdict_text(check.verdict).append(f"  {name}: {check.summary}")
             console.print(line, soft_wrap=True)
             if check.remedy:
                 console.print(Text(f"    → {check.remedy}"), soft_wrap=True)
@@ -75,7 +75,7 @@ def print_checks(report: Report) -> None:
 def verdict_text(verdict: Verdict) -> Text:
     """A verdict as glyph, word and colour: never by colour alone."""
     glyph, style = GLYPHS[verdict]
-    return Text(f"  {glyph} {verdict.replace('_', ' ')}", style=style)
+    return Text.assemble((f"  {glyph} {verdict.replace('_', ' ')}", style))
 
 
 def print_engines(engines: Sequence[Engine]) -> None:

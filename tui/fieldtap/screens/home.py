@@ -249,9 +249,9 @@ def problems_text(checks: Iterable[Check]) -> Text:
         if check.verdict in (Verdict.OK, Verdict.NOT_APPLICABLE):
             continue
         line = tables.verdict_text(check.verdict)
-        line.append(f"  {check.subject}: {check.summary}", style="none")
+        line.append(f"  {check.subject}: {check.summary}")
         if check.remedy:
-            line.append(f"\n    → {check.remedy}", style="none")
+            line.append(f"\n    → {check.remedy}")
         lines.append(line)
     return Text("\n").join(lines)
 
@@ -261,8 +261,8 @@ def run_row(engine: Engine, rates: Rates) -> tuple[Text | str, ...]:
     status = engine.status
     lost = Text("0")
     if status.lost:
-        lost = Text(f"DROP {words.scaled(status.lost, '')}", style="bold red")
-    state = Text("▲ ALARM", style="bold yellow") if status.alarms else Text(status.state)
+        lost = Text(f"DROP {words.scaled(status.lost, '')}", style="bold bright_red")
+    state = Text("▲ ALARM", style="bold bright_yellow") if status.alarms else Text(status.state)
     return (
         Text(status.name),
         state,

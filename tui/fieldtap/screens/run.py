@@ -170,15 +170,17 @@ def report_text(report: CaptureReport) -> Text:
 
 def port_text(port: words.Ledger) -> Text:
     """One port's side of the ledger, each cause of loss in words."""
-    text = Text(f"\n{port.port}", style="bold")
-    text.append(f"  {port.backend}, timestamps by {port.timestamps}\n", style="none")
+    text = Text("\n")
+    text.append(port.port, style="bold")
+    text.append(f"  {port.backend}, timestamps by {port.timestamps}\n")
     for label in ("offered", "stored", "filtered", "excess"):
-        text.append(f"  {label:<15}{words.count(getattr(port, label)):>18}\n", style="none")
+        text.append(f"  {label:<15}{words.count(getattr(port, label)):>18}\n")
     for cause in words.CAUSES:
         frames = getattr(port.dropped, cause.key)
-        text.append(f"  {cause.where:<15}{words.count(frames):>18}", style="none")
+        text.append(f"  {cause.where:<15}{words.count(frames):>18}")
         if frames:
-            text.append(f"  ✗ DROP {cause.meaning}: {cause.remedy}", style="bold red")
+            text.append("  ✗ DROP", style="bold bright_red")
+            text.append(f"\n    {cause.meaning}: {cause.remedy}")
         text.append("\n")
     return text
 
