@@ -12,8 +12,7 @@ import pytest
 from ansible.errors import AnsibleError
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
-
-from .conftest import PROVISION, play
+from roletree import PROVISION, play
 
 PLUGIN = PROVISION / "plugins/connection/fieldtap_chroot.py"
 

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from roletree import SOURCE, Converged, debian_tar, play
 
-from .conftest import Converged, play
+
+@pytest.fixture(scope="session")
+def fresh_tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A Debian tree that nothing was done to yet; skips where it cannot be had."""
+    if os.geteuid() != 0:
+        pytest.skip("chroot needs root")
+    if shutil.which("mmdebstrap") is None:
+        pytest.skip("mmdebstrap is not installed: setup/system image")
+    tree = tmp_path_factory.mktemp("provision") / "tree"
+    tree.mkdir()
+    subprocess.run(["tar", "-xf", debian_tar(), "-C", tree, "--numeric-owner"], check=True)
+    yield tree
+    shutil.rmtree(tree)
+
+
+@pytest.fixture(scope="session")
+def converged(fresh_tree: Path) -> Converged:
+    """The tree after the roles; skips where what they install is not built."""
+    wanted = ["engine/ft-capture", "engine/ft-generate", "frozen/fieldtap/fieldtap"]
+    if missing := [name for name in wanted if not (SOURCE / "build" / name).exists()]:
+        pytest.skip(f"not built: {', '.join(missing)} (make build freeze)")
+    options = ["--extra-vars", f"image_tree={fresh_tree}"]
+    first = play(*options)
+    assert first.code == 0, first.output[-4000:]
+    return Converged(fresh_tree, first, play(*options), play("--check", *options))
+
 
 pytestmark = pytest.mark.root
 
