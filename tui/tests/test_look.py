@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import pytest
 from fieldtap.app import FieldtapApp
+from fieldtap.screens import home, run
 from fieldtap.screens.dialogs import ConfirmDialog, HelpDialog, MarkDialog
 from fieldtap.screens.home import HELP, HomeScreen
 from fieldtap.screens.new_capture import NewCaptureDialog
@@ -109,3 +110,8 @@ async def test_the_palette_does_what_was_chosen() -> None:
         await pilot.press("down", "enter")
         await pilot.pause()
         assert isinstance(app.screen, HelpDialog)
+
+
+@pytest.mark.parametrize("text", [home.HELP, run.HELP])
+def test_help_fits_its_dialog_without_wrapping(text: str) -> None:
+    assert max(map(len, text.splitlines())) <= 72

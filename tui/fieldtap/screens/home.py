@@ -45,15 +45,18 @@ RUN_COLUMNS = {
 }
 
 HELP = """\
-The upper table shows the ports of this machine, the lower one every capture and generator
-that runs, whoever started it. Captures go on when this console ends.
+Above, the ports of this machine; below, every capture and generator
+that runs, whoever started it. They go on when this console ends.
 
-  tab      from one table to the other        n   new capture on the chosen port
-  enter    open the chosen run                s   stop the chosen run
-  r        look again                         q   leave the console
+  tab      from one table to the other
+  n        new capture on the chosen port
+  enter    open the chosen run            s   stop it
+  r        look again                     q   leave the console
+  ctrl+p   the same by name
 
-Verdicts: ● ok  ▲ warn  ✗ fail  ? unknown (never ok). Those of the chosen port and of the
-machine are explained below the ports; `fieldtap check` on the command line shows all."""
+Verdicts: ● ok  ▲ warn  ✗ fail  ? unknown (never ok). Those of the
+chosen port and of the machine are explained between the tables;
+`fieldtap check` on the command line shows all."""
 
 
 class HomeScreen(Screen[None]):
