@@ -47,15 +47,8 @@ def command(machine: Machine, work: Path) -> list[str]:
         ("if=none,id=selftest", machine.disk),
     ]
     words = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"]
-    words += [
-        "-smp",
-        str(PROCESSORS),
-        "-m",
-        str(MEMORY_MIB),
-        "-nodefaults",
-        "-no-user-config",
-        "-no-reboot",
-    ]
+    words += ["-smp", str(PROCESSORS), "-m", str(MEMORY_MIB)]
+    words += ["-nodefaults", "-no-user-config", "-no-reboot"]
     words += ["-display", "none", "-vga", "std", "-serial", f"file:{machine.console_log}"]
     for options, file in drives:
         words += ["-drive", f"{options},format=raw,file={_escaped(file)}"]
@@ -65,10 +58,8 @@ def command(machine: Machine, work: Path) -> list[str]:
         local, remote = _escaped(work / f"port{number}"), _escaped(work / f"port{other}")
         ends = f"local.type=unix,local.path={local},remote.type=unix,remote.path={remote}"
         words += ["-netdev", f"dgram,id=port{number},{ends}"]
-        words += [
-            "-device",
-            f"virtio-net-pci,netdev=port{number},mac=52:54:00:00:00:0{number},romfile=",
-        ]
+        card = f"virtio-net-pci,netdev=port{number},mac=52:54:00:00:00:0{number},romfile="
+        words += ["-device", card]
     words += ["-smbios", f"type=11,value=io.systemd.boot.kernel-cmdline-extra={KERNEL_OPTIONS}"]
     return words
 
