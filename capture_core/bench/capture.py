@@ -86,7 +86,8 @@ def main() -> None:
         case = f"capture {FRAME_BYTES} B"
         figures = (cost.frames_sent, cost.frames_lost, per_million, ratio)
         sys.stdout.write(row.format(case, cost.program, *figures))
-    sys.stdout.write(f"ft-capture: {instructions_per_frame():.0f} instructions a frame\n")
+    instructions = f"{instructions_per_frame():.0f}"
+    sys.stdout.write(f"file to null: {instructions} instructions a frame, reading included\n")
 
 
 def _commands() -> dict[str, Command]:
