@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import yaml
 
 PROVISION = Path(__file__).parents[1]
@@ -82,3 +85,17 @@ def debian_tar() -> Path:
                 old.unlink()
         unfinished.rename(tar)
     return tar
+
+
+@pytest.fixture(scope="session")
+def fresh_tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A Debian tree that nothing was done to yet; skips where it cannot be had."""
+    if os.geteuid() != 0:
+        pytest.skip("chroot needs root")
+    if shutil.which("mmdebstrap") is None:
+        pytest.skip("mmdebstrap is not installed: setup/system image")
+    tree = tmp_path_factory.mktemp("provision") / "tree"
+    tree.mkdir()
+    subprocess.run(["tar", "-xf", debian_tar(), "-C", tree, "--numeric-owner"], check=True)
+    yield tree
+    shutil.rmtree(tree)

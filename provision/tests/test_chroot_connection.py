@@ -12,7 +12,9 @@ import pytest
 from ansible.errors import AnsibleError
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
-from roletree import PROVISION, play
+from roletree import PROVISION, fresh_tree, play
+
+__all__ = ["fresh_tree"]
 
 PLUGIN = PROVISION / "plugins/connection/fieldtap_chroot.py"
 

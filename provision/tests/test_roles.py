@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from roletree import SOURCE, Converged, debian_tar, play
+from roletree import SOURCE, Converged, fresh_tree, play
 
-
-@pytest.fixture(scope="session")
-def fresh_tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A Debian tree that nothing was done to yet; skips where it cannot be had."""
-    if os.geteuid() != 0:
-        pytest.skip("chroot needs root")
-    if shutil.which("mmdebstrap") is None:
-        pytest.skip("mmdebstrap is not installed: setup/system image")
-    tree = tmp_path_factory.mktemp("provision") / "tree"
-    tree.mkdir()
-    subprocess.run(["tar", "-xf", debian_tar(), "-C", tree, "--numeric-owner"], check=True)
-    yield tree
-    shutil.rmtree(tree)
+__all__ = ["fresh_tree"]
 
 
 @pytest.fixture(scope="session")
