@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from fieldtap_core import reports, survey
@@ -32,6 +33,9 @@ def start_capture(name: str, options: Sequence[str]) -> Started:
     for option in options:
         if option.partition("=")[0] in OWN_OPTIONS:
             raise CommandError(f"{option} does not go with capture start", BAD_USAGE)
+    if "-w-" in options or any(pair == ("-w", "-") for pair in pairwise(options)):
+        text = "-w -: a capture that outlives this terminal has no stdout; use ft-capture itself"
+        raise CommandError(text, BAD_USAGE)
     return start(find_program("ft-capture"), name, options)
 
 
