@@ -155,7 +155,10 @@ def read_client(
     client: socket.socket,
     subscribers: list[socket.socket],
 ) -> None:
-    data = client.recv(65536)
+    try:
+        data = client.recv(65536)
+    except ConnectionResetError:  # of a client that was killed
+        data = b""
     if not data:
         selector.unregister(client)
         if client in subscribers:
