@@ -207,7 +207,7 @@ int main(int argc, char **argv)
 		return 0;
 	if (rc < 0) {
 		fprintf(stderr, "%s: %s\n", program.name, error.text);
-		return 2;
+		return ft_exit_code(rc);
 	}
 	return ft_generate_run(&settings);
 }

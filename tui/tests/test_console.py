@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fieldtap import captures
 from fieldtap.app import FieldtapApp
-from fieldtap.screens.dialogs import ConfirmDialog, HelpDialog, MarkDialog
+from fieldtap.screens.dialogs import ConfirmDialog, MarkDialog
 from fieldtap.screens.home import HomeScreen
 from fieldtap.screens.new_capture import NewCaptureDialog
 from fieldtap.screens.run import RunScreen
@@ -20,8 +20,6 @@ from textual.widgets import DataTable, Input, Static
 
 ENGINE_DIR = Path(__file__).parents[2] / "build" / "bin"
 CONSOLE_80X24 = (80, 24)
-# In the Latin console fonts of Debian's console-setup, beside ASCII.
-CONSOLE_GLYPHS = set("●▲✗→─│┌┐└┘├┤┬┴┼█░▒▄▀▌▐\xa0")
 
 pytestmark = pytest.mark.skipif(
     not (ENGINE_DIR / "ft-capture").exists(), reason="the engine is not built: make engine"
@@ -173,25 +171,3 @@ async def test_a_capture_started_in_the_console_is_shown_at_once(fifo: Path) -> 
         await settle(app, pilot, lambda: isinstance(app.screen, RunScreen))
     captures.stop("mine")
     assert Path("mine.pcapng").exists()
-
-
-async def test_every_screen_uses_only_glyphs_that_console_fonts_have(capture: str) -> None:
-    async with console() as (app, pilot):
-        await settle(app, pilot, lambda: runs_listed(app) == 1)
-        seen = [shown(app)]
-        await open_run(app, pilot)
-        seen.append(shown(app))
-        for dialog in (
-            HelpDialog("text"),
-            ConfirmDialog("really?"),
-            MarkDialog(),
-            NewCaptureDialog("eth9"),
-        ):
-            app.push_screen(dialog)
-            while app.screen is not dialog:
-                await pilot.pause()
-            await pilot.pause()
-            seen.append(shown(app))
-            app.pop_screen()
-        strange = {c for text in seen for c in text if not c.isascii()} - CONSOLE_GLYPHS
-        assert not strange

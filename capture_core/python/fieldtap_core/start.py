@@ -14,7 +14,7 @@ from fieldtap_core.messages import Status
 
 READY_TIMEOUT_S = 30.0
 POLL_INTERVAL_S = 0.02
-NAME_IN_USE_EXIT_CODE = 1
+NAME_IN_USE_EXIT_CODE = 2
 
 
 @dataclass(frozen=True)
