@@ -174,10 +174,10 @@ def port_text(port: words.Ledger) -> Text:
     text.append(port.port, style="bold")
     text.append(f"  {port.backend}, timestamps by {port.timestamps}\n")
     for label in ("offered", "stored", "filtered", "excess"):
-        text.append(f"  {label:<15}{words.count(getattr(port, label)):>18}\n")
+        text.append(f"  {label:<23}{words.count(getattr(port, label)):>18}\n")
     for cause in words.CAUSES:
         frames = getattr(port.dropped, cause.key)
-        text.append(f"  {cause.where:<15}{words.count(frames):>18}")
+        text.append(f"  lost at {cause.where:<15}{words.count(frames):>18}")
         if frames:
             text.append("  ✗ DROP", style="bold bright_red")
             text.append(f"\n    {cause.meaning}: {cause.remedy}")
@@ -195,4 +195,4 @@ def generator_text(status: GenerateStatus) -> Text:
             ("dropped here", status.rx.receiver_dropped),
             ("foreign", status.rx.foreign),
         ]
-    return Text("\n" + "".join(f"  {label:<15}{words.count(n):>18}\n" for label, n in rows))
+    return Text("\n" + "".join(f"  {label:<23}{words.count(n):>18}\n" for label, n in rows))
