@@ -23,20 +23,6 @@ static int set_port(void *settings, const char *value, struct ft_error *error)
 	return 0;
 }
 
-static int set_output(void *settings, const char *value, struct ft_error *error)
-{
-	(void)error;
-	((struct ft_capture_settings *)settings)->output = value;
-	return 0;
-}
-
-static int set_filter(void *settings, const char *value, struct ft_error *error)
-{
-	(void)error;
-	((struct ft_capture_settings *)settings)->filter = value;
-	return 0;
-}
-
 static int set_snap(void *settings, const char *value, struct ft_error *error)
 {
 	struct ft_capture_settings *s = settings;
@@ -81,14 +67,6 @@ static int set_buffer(void *settings, const char *value, struct ft_error *error)
 	return rc;
 }
 
-static int set_allow_coalesced(void *settings, const char *value, struct ft_error *error)
-{
-	(void)value;
-	(void)error;
-	((struct ft_capture_settings *)settings)->port_options.allow_coalesced = true;
-	return 0;
-}
-
 static int set_count(void *settings, const char *value, struct ft_error *error)
 {
 	struct ft_capture_settings *s = settings;
@@ -118,35 +96,8 @@ static int set_stop(void *settings, const char *value, struct ft_error *error)
 		       value);
 }
 
-static int set_report(void *settings, const char *value, struct ft_error *error)
-{
-	(void)error;
-	((struct ft_capture_settings *)settings)->report = value;
-	return 0;
-}
-
-static int set_name(void *settings, const char *value, struct ft_error *error)
-{
-	(void)error;
-	((struct ft_capture_settings *)settings)->name = value;
-	return 0;
-}
-
-static int set_strict(void *settings, const char *value, struct ft_error *error)
-{
-	(void)value;
-	(void)error;
-	((struct ft_capture_settings *)settings)->strict = true;
-	return 0;
-}
-
-static int set_quiet(void *settings, const char *value, struct ft_error *error)
-{
-	(void)value;
-	(void)error;
-	((struct ft_capture_settings *)settings)->quiet = true;
-	return 0;
-}
+/* An option that only fills a field. */
+#define FIELD(name) NULL, offsetof(struct ft_capture_settings, name)
 
 static const struct ft_option options[] = {
 	{"Ports", "interface", 'i', "PORT", "capture here; may be given again for more ports",
@@ -157,18 +108,22 @@ static const struct ft_option options[] = {
 	 set_not_promiscuous},
 	{"Ports", "buffer", 0, "SIZE", "kernel ring of each port (64MiB)", set_buffer},
 	{"Ports", "allow-coalesced", 0, NULL,
-	 "leave GRO and LRO as they are; count frames above the MTU", set_allow_coalesced},
-	{"Frames", "filter", 'f', "FILTER", "keep frames that match, pcap-filter(7)", set_filter},
+	 "leave GRO and LRO as they are; count frames above the MTU",
+	 FIELD(port_options.allow_coalesced)},
+	{"Frames", "filter", 'f', "FILTER", "keep frames that match, pcap-filter(7)",
+	 FIELD(filter)},
 	{"Frames", "snapshot-length", 's', "BYTES", "keep at most so much of a frame (all)",
 	 set_snap},
-	{"Output", "write", 'w', "FILE", "pcapng file; - is stdout, null: is nowhere", set_output},
-	{"Output", "report", 0, "FILE", "write the ledger as JSON when the run ends", set_report},
+	{"Output", "write", 'w', "FILE", "pcapng file; - is stdout, null: is nowhere",
+	 FIELD(output)},
+	{"Output", "report", 0, "FILE", "write the ledger as JSON when the run ends",
+	 FIELD(report)},
 	{"Stopping", NULL, 'c', "N", "after N frames are stored", set_count},
 	{"Stopping", "autostop", 'a', "CONDITION",
 	 "duration:S, filesize:kB or packets:N; may be given again", set_stop},
-	{"Running", "name", 0, "NAME", "how clients find this run (ft-capture-PID)", set_name},
-	{"Running", "strict", 0, NULL, "exit with 3 when frames were lost", set_strict},
-	{"Running", "quiet", 'q', NULL, "no summary on stderr", set_quiet},
+	{"Running", "name", 0, "NAME", "how clients find this run (ft-capture-PID)", FIELD(name)},
+	{"Running", "strict", 0, NULL, "exit with 3 when frames were lost", FIELD(strict)},
+	{"Running", "quiet", 'q', NULL, "no summary on stderr", FIELD(quiet)},
 };
 
 static const struct ft_program program = {

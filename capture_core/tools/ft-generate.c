@@ -15,20 +15,6 @@
 /* 7:4:1 of 64, 594 and 1518 bytes, spread out (RFC 6985 describes such mixes). */
 static const uint32_t imix[] = {64, 594, 64, 594, 64, 64, 594, 64, 594, 64, 64, 1518};
 
-static int set_output(void *settings, const char *value, struct ft_error *error)
-{
-	(void)error;
-	((struct ft_generate_settings *)settings)->output = value;
-	return 0;
-}
-
-static int set_input(void *settings, const char *value, struct ft_error *error)
-{
-	(void)error;
-	((struct ft_generate_settings *)settings)->input = value;
-	return 0;
-}
-
 static int add_size(struct ft_generate_settings *settings, const char *text, struct ft_error *error)
 {
 	uint64_t bytes;
@@ -84,56 +70,24 @@ static int set_duration(void *settings, const char *value, struct ft_error *erro
 	return ft_parse_duration_ns(value, &s->duration_ns, error);
 }
 
-static int set_replay(void *settings, const char *value, struct ft_error *error)
-{
-	(void)error;
-	((struct ft_generate_settings *)settings)->replay = value;
-	return 0;
-}
-
-static int set_filter(void *settings, const char *value, struct ft_error *error)
-{
-	(void)error;
-	((struct ft_generate_settings *)settings)->filter = value;
-	return 0;
-}
-
-static int set_report(void *settings, const char *value, struct ft_error *error)
-{
-	(void)error;
-	((struct ft_generate_settings *)settings)->report = value;
-	return 0;
-}
-
-static int set_name(void *settings, const char *value, struct ft_error *error)
-{
-	(void)error;
-	((struct ft_generate_settings *)settings)->name = value;
-	return 0;
-}
-
-static int set_quiet(void *settings, const char *value, struct ft_error *error)
-{
-	(void)value;
-	(void)error;
-	((struct ft_generate_settings *)settings)->quiet = true;
-	return 0;
-}
+/* An option that only fills a field. */
+#define FIELD(name) NULL, offsetof(struct ft_generate_settings, name)
 
 static const struct ft_option options[] = {
-	{"Ports", "output", 'o', "PORT", "send here", set_output},
+	{"Ports", "output", 'o', "PORT", "send here", FIELD(output)},
 	{"Ports", "receive", 'r', "PORT", "where the frames should come back: count losses",
-	 set_input},
+	 FIELD(input)},
 	{"Frames", "size", 0, "N|N,N..|imix", "frame sizes with FCS, in turn (64)", set_sizes},
 	{"Frames", "rate", 0, "RATE",
 	 "max, or N with pps, kpps, Mpps, bps, Mbps, GbpsL1, ... or % (max)", set_rate},
-	{"Replay", "replay", 0, "FILE", "send the frames of a capture; - is stdin", set_replay},
-	{"Replay", "filter", 'f', "FILTER", "only those that match, pcap-filter(7)", set_filter},
+	{"Replay", "replay", 0, "FILE", "send the frames of a capture; - is stdin", FIELD(replay)},
+	{"Replay", "filter", 'f', "FILTER", "only those that match, pcap-filter(7)", FIELD(filter)},
 	{"Stopping", "count", 0, "N", "after N frames have left the port", set_count},
 	{"Stopping", "duration", 0, "S", "after so many seconds (10)", set_duration},
-	{"Output", "report", 0, "FILE", "write the result as JSON when the run ends", set_report},
-	{"Running", "name", 0, "NAME", "how clients find this run (ft-generate-PID)", set_name},
-	{"Running", "quiet", 'q', NULL, "no summary on stderr", set_quiet},
+	{"Output", "report", 0, "FILE", "write the result as JSON when the run ends",
+	 FIELD(report)},
+	{"Running", "name", 0, "NAME", "how clients find this run (ft-generate-PID)", FIELD(name)},
+	{"Running", "quiet", 'q', NULL, "no summary on stderr", FIELD(quiet)},
 };
 
 static const struct ft_program program = {

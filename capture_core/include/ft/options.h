@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Command lines as tables: one row an option feeds getopt_long, --help and the man page. A row's
- * setter writes into the program's own settings struct and explains what is wrong with a value.
+ * Command lines as tables: one row an option feeds getopt_long, --help and the man page. A row
+ * names the field of the program's settings struct that it fills, or has a setter, which explains
+ * what is wrong with a value.
  */
 #ifndef FT_OPTIONS_H
 #define FT_OPTIONS_H
+
+#include <stddef.h>
 
 #include "ft/error.h"
 
@@ -15,6 +18,7 @@ struct ft_option {
 	const char *argument;  /* what to call its value in --help; NULL: a flag */
 	const char *help;
 	int (*set)(void *settings, const char *value, struct ft_error *error);
+	size_t field; /* without a setter: offset of a const char *, or of a flag's bool */
 };
 
 struct ft_program {

@@ -179,6 +179,20 @@ static int blame(const struct ft_option *row, int rc, struct ft_error *error)
 	return ft_fail(error, rc, "-%c: %.400s", row->short_name, said.text);
 }
 
+static int apply(const struct ft_option *row, void *settings, const char *value,
+		 struct ft_error *error)
+{
+	void *field = (char *)settings + row->field;
+
+	if (row->set != NULL)
+		return row->set(settings, value, error);
+	if (row->argument != NULL)
+		*(const char **)field = value;
+	else
+		*(bool *)field = true;
+	return 0;
+}
+
 int ft_options_parse(const struct ft_program *program, int argc, char **argv, void *settings,
 		     struct ft_error *error)
 {
@@ -207,7 +221,7 @@ int ft_options_parse(const struct ft_program *program, int argc, char **argv, vo
 				       ? FT_PARSED_DONE
 				       : ft_fail(error, -errno, "stdout: %s", strerror(errno));
 		row = find_row(program, value);
-		rc = row->set(settings, optarg, error);
+		rc = apply(row, settings, optarg, error);
 		if (rc != 0)
 			return blame(row, rc, error);
 	}
