@@ -14,27 +14,33 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH):/usr/sbin:/sbin
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# $(call QUIETLY,NAME,COMMAND): say nothing unless the command fails, then all that it said.
+QUIETLY = $(2) >$(BUILD)/$(1).log 2>&1 || { cat $(BUILD)/$(1).log; exit 1; }
+
 # --- set-up -------------------------------------------------------------------------------------
 
 system-%:
 	@setup/system $(subst +, ,$*)
 
 $(VENV)/.done: requirements/dev.txt pyproject.toml | system-build
+	@mkdir -p $(BUILD)
 	@echo "setup: Python environment in $(VENV)"
 	@python3 -m venv --clear $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(call QUIETLY,venv,$(PY) -m pip install --require-hashes -r requirements/dev.txt)
+	@$(call QUIETLY,venv,$(PY) -m pip install --no-deps --no-build-isolation --editable .)
 	@touch $@
 
 # --- building -----------------------------------------------------------------------------------
 
-MESON_SETUP = test -f $(1)/build.ninja || meson setup $(1) capture_core $(2) >$(1).log || { cat $(1).log; exit 1; }
+# $(call COMPILE,FOLDER,OPTIONS): configure once, then build what changed.
+COMPILE = test -f $(BUILD)/$(1)/build.ninja || \
+	{ $(call QUIETLY,$(1),meson setup $(BUILD)/$(1) capture_core $(2)); }; \
+	$(call QUIETLY,$(1),ninja -C $(BUILD)/$(1))
 
 .PHONY: engine
 engine: | system-build
 	@mkdir -p $(BUILD)/bin
-	@$(call MESON_SETUP,$(BUILD)/engine,--buildtype=release -Dtests=disabled)
-	@ninja -C $(BUILD)/engine --quiet
+	@$(call COMPILE,engine,--buildtype=release -Dtests=disabled)
 	@mkdir -p $(BUILD)/man/man1
 	@for program in ft-capture ft-generate; do \
 		ln -sf ../engine/$$program $(BUILD)/bin/$$program; \
@@ -44,6 +50,8 @@ engine: | system-build
 .PHONY: build
 build: engine $(VENV)/.done ## build every program into build/bin/
 	@ln -sf ../venv/bin/fieldtap $(BUILD)/bin/fieldtap
+	@mkdir -p $(BUILD)/man/man1
+	@$(VENV)/bin/click-man --target $(BUILD)/man/man1 fieldtap >/dev/null
 
 .PHONY: freeze
 freeze: $(VENV)/.done | system-build ## freeze the console into one folder, build/frozen/fieldtap/
@@ -75,8 +83,7 @@ lint: build | system-build+test ## check style, types, imports and scripts
 .PHONY: sanitize
 sanitize: | system-build+test
 	@mkdir -p $(BUILD)
-	@$(call MESON_SETUP,$(BUILD)/sanitize,--buildtype=debug -Db_sanitize=address$(,)undefined -Db_lundef=false)
-	@ninja -C $(BUILD)/sanitize --quiet
+	@$(call COMPILE,sanitize,--buildtype=debug -Db_sanitize=address$(,)undefined -Db_lundef=false)
 
 , := ,
 
