@@ -84,7 +84,7 @@ def recorded() -> tuple[list[bytes], str]:
         folder = Path(folder_name)
         (folder / "payload").write_bytes(os.urandom(DOWNLOAD_BYTES))
         capture = folder / "recorded.pcap"
-        in_server, in_client = ["ip", "netns", "exec", server], ["ip", "netns", "exec", client]
+        in_server, in_client = _inside(server), _inside(client)
         web = ["python3", "-m", "http.server", "--directory", folder_name, "8080"]
         _start(undo, [*in_server, *web])
         tcpdump = ["tcpdump", "-i", "lab", "-U", "-B", "32768", "-Z", "root", "-w"]
@@ -112,16 +112,19 @@ def _lab() -> Iterator[tuple[str, str]]:
             undo.callback(run, ["ip", "netns", "del", name], timeout_s=10)
         client, server = names
         pair = ["type", "veth", "peer", "name", "lab", "netns", server]
-        run(["ip", "-n", client, "link", "add", "lab", *pair], timeout_s=10)
+        run([*_inside(client), "ip", "link", "add", "lab", *pair], timeout_s=10)
         for number, name in enumerate(names, start=1):
             offloads = ["tso", "off", "gso", "off", "gro", "off", "tx", "off"]
-            run(["ip", "netns", "exec", name, "ethtool", "-K", "lab", *offloads], timeout_s=10)
-            run(
-                ["ip", "-n", name, "addr", "add", f"198.18.0.{number}/24", "dev", "lab"],
-                timeout_s=10,
-            )
-            run(["ip", "-n", name, "link", "set", "lab", "up"], timeout_s=10)
+            address = f"198.18.0.{number}/24"
+            run([*_inside(name), "ethtool", "-K", "lab", *offloads], timeout_s=10)
+            run([*_inside(name), "ip", "addr", "add", address, "dev", "lab"], timeout_s=10)
+            run([*_inside(name), "ip", "link", "set", "lab", "up"], timeout_s=10)
         yield names
+
+
+def _inside(namespace: str) -> list[str]:
+    """Before a command: run it there. `ip netns exec` cannot where `/` is no mount point."""
+    return ["nsenter", f"--net=/run/netns/{namespace}"]
 
 
 def _start(undo: ExitStack, argv: list[str]) -> subprocess.Popen[bytes]:
