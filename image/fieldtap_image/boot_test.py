@@ -122,6 +122,7 @@ def broken_promises(result: dict[str, Any]) -> list[str]:
         (not result["failed_units"], f"failed units: {', '.join(result['failed_units'])}"),
         (console["tty"] == "tty1", f"the console is on {console['tty']}, not on tty1"),
         (console["uid"] != 0, "the console runs as root"),
+        ("RUNS" in result["screen"], "the console has not drawn its tables on the screen"),
         (
             console["name"].startswith("fieldtap"),
             f"what runs on tty1 is {console['name']}, not the console",

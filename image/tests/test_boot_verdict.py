@@ -16,6 +16,7 @@ def kept_result() -> dict[str, Any]:
         "user": 996,
         "failed_units": [],
         "console": {"tty": "tty1", "uid": 996, "name": "fieldtap", "pid": 400},
+        "screen": "PORTS port driver RUNS name state",
         "passwords": {"root": "locked", "fieldtap": "locked"},
         "image": {
             "ssh_host_keys": [],
@@ -39,6 +40,7 @@ def test_a_result_that_keeps_every_promise_passes() -> None:
         ("failed_units", ["x.service"], "failed units: x.service"),
         ("console.tty", "tty2", "the console is on tty2, not on tty1"),
         ("console.uid", 0, "the console runs as root"),
+        ("screen", "", "the console has not drawn its tables on the screen"),
         ("console.name", "agetty", "what runs on tty1 is agetty, not the console"),
         ("passwords.root", "set", "running system: the password of root is set, not locked"),
         (

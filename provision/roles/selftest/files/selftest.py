@@ -29,6 +29,7 @@ MARKER = "FIELDTAP-SELFTEST: "
 CAPTURE_NAME = "selftest"
 CAPTURE_LIMIT_S = 300
 SETTLE_S = 1.0
+SCREEN_WORD = "PORTS"  # heading of the console's first table
 
 
 def run(*argv: str, timeout_s: float = 120.0) -> str:
@@ -99,6 +100,13 @@ def console_process() -> dict[str, Any] | None:
         "uid": int(fields["Uid"].split()[1]),
         "tty": tty,
     }
+
+
+def screen_text() -> str | None:
+    """The words on tty1's screen (vcs(4): a byte a cell), once the console has drawn its tables."""
+    cells = Path("/dev/vcs1").read_bytes()
+    words = "".join(chr(cell) if 32 < cell < 127 else " " for cell in cells).split()
+    return " ".join(words) if SCREEN_WORD in words else None
 
 
 def password_states(shadow: Path) -> dict[str, str]:
@@ -200,6 +208,7 @@ def self_test(disk: Path, captures: Path, user: str) -> dict[str, Any]:
     result: dict[str, Any] = {
         "failed_units": failed_units(),
         "console": wait_until("the console on its terminal", console_process),
+        "screen": wait_until("the console to draw its screen", screen_text, 240),
         "passwords": password_states(Path("/etc/shadow")),
     }
     with mounted(
