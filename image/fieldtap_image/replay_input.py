@@ -28,7 +28,7 @@ RECORD_DEADLINE_S = 60.0
 
 
 def corpora(source: Path) -> Path | None:
-    """$FIELDTAP_CORPORA, else ../shared/corpora beside the checkout; None when it is not there."""
+    """$FIELDTAP_CORPORA, else shared/corpora beside the checkout; None when it is not there."""
     folder = Path(os.environ.get("FIELDTAP_CORPORA") or source.parent / "shared" / "corpora")
     return folder if (folder / "MANIFEST.tsv").is_file() else None
 
