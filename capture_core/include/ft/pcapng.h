@@ -42,7 +42,50 @@ struct ft_pcapng_statistics {
 	uint64_t excess;
 };
 
+/*
+ * A chunk is a run of whole blocks that begins at an aligned offset of the file and can be judged
+ * by itself. Its last block is a statistics block whose last option is this mark (local option
+ * 0x8003, host byte order); before it, local option 0x8004 is filler up to the alignment. The
+ * CRC32C covers the chunk from its first byte up to the mark's own `crc32c`, which is the mark's
+ * last field; what follows is only the end of options and the block's length.
+ */
+#define FT_CHUNK_MARK_BYTES 48u
+#define FT_CHUNK_ALIGNMENT  4096u
+#define FT_CHUNK_NO_SOURCE  UINT32_MAX
+
+struct ft_chunk_mark {
+	uint64_t sequence;   /* of the chunk in the run, from 0, across files */
+	uint8_t session[16]; /* drawn at random for each run */
+	uint32_t bytes;	     /* the whole chunk, mark and filler included */
+	uint32_t source; /* which hot thread made it; FT_CHUNK_NO_SOURCE: headers or last words */
+	uint64_t synced_ns; /* UTC, when the file was last synced before this was written; 0: never
+			     */
+	uint32_t reserved;
+	uint32_t crc32c;
+};
+
+_Static_assert(sizeof(struct ft_chunk_mark) == FT_CHUNK_MARK_BYTES, "the mark is written as it is");
+
 size_t ft_pcapng_write_statistics(uint8_t *out, size_t room,
 				  const struct ft_pcapng_statistics *statistics);
+
+/*
+ * The statistics block that ends a chunk of which `before_bytes` bytes stand before `out`: filled
+ * up so that the chunk's length is a multiple of `alignment` (a power of two, at least 4), with
+ * `mark` as its last option; `bytes` and `crc32c` of the mark are set here, the latter to 0.
+ */
+size_t ft_pcapng_write_chunk_end(uint8_t *out, size_t room,
+				 const struct ft_pcapng_statistics *statistics, size_t before_bytes,
+				 size_t alignment, const struct ft_chunk_mark *mark);
+
+/* Set sequence, session, synced_ns and CRC32C of a chunk that ft_pcapng_write_chunk_end ended. */
+void ft_pcapng_seal_chunk(uint8_t *chunk, size_t bytes, const struct ft_chunk_mark *mark);
+
+/*
+ * Whether the `bytes` bytes at `chunk` end with a mark. `intact`: its length and CRC are right too.
+ * The bytes are untrusted.
+ */
+bool ft_pcapng_read_chunk_mark(const uint8_t *chunk, size_t bytes, struct ft_chunk_mark *mark,
+			       bool *intact);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ports: where frames come from. A port is written `[backend:]device[,key=value...]`; every back
- * end stands behind the same verbs. One thread at a time may use a port.
+ * end stands behind the same verbs. A port has one queue or more, each received by a thread of its
+ * own; all else is done by one thread.
  *
  *   create -> open -> start -> (receive -> release)* -> close_input -> drain by receive -> free
  */
@@ -31,9 +32,18 @@ struct ft_frame {
 	uint32_t epb_flags;	 /* direction and reception type, pcapng EPB flags word */
 	uint16_t interface;	 /* which of the port's interfaces, 0 .. interface_count-1 */
 	bool coalesced;		 /* longer than the port's MTU allows on the wire */
+	bool unstamped;		 /* lacks the stamp that was asked for: `stamp_ns` is the host's */
 };
 
 #define FT_BATCH_FRAMES 64u
+
+/* Which clock's stamps are wanted. */
+enum ft_stamps {
+	FT_STAMPS_BEST = 0, /* the adapter's where its driver stamps every frame, else the host's */
+	FT_STAMPS_HOST,
+	FT_STAMPS_ADAPTER,
+	FT_STAMPS_ARISTA, /* as an Arista 7280 switch wrote into the frame (EtherType 0xd28b) */
+};
 
 struct ft_port_options {
 	enum ft_direction directions;
@@ -41,12 +51,13 @@ struct ft_port_options {
 	uint64_t buffer_bytes; /* kernel ring */
 	bool promiscuous;
 	bool allow_coalesced; /* leave GRO and LRO as they are */
+	enum ft_stamps stamps;
 	/* Asked while opening waits for a source that says nothing yet; true: give up. */
 	bool (*cancelled)(void *context);
 	void *cancel_context;
 };
 
-/* What the kernel counted at the port's socket since start; both only grow. */
+/* What the kernel counted at one queue's socket since start; both only grow. */
 struct ft_port_counts {
 	uint64_t offered; /* drops included */
 	uint64_t dropped_kernel;
@@ -63,6 +74,7 @@ struct ft_port_wire {
 
 /* One for each direction. */
 #define FT_PORT_MAX_INTERFACES 2u
+#define FT_PORT_MAX_QUEUES     16u
 
 /* One pcapng interface of the port. */
 struct ft_port_interface {
@@ -70,7 +82,8 @@ struct ft_port_interface {
 	char description[256];
 	uint16_t link_type;	/* LINKTYPE_ */
 	uint64_t speed_bps;	/* 0: unknown */
-	const char *timestamps; /* where stamps come from: "host", "file" */
+	const char *timestamps; /* where stamps come from: "host", "adapter", "file", ... */
+	char clock[160];	/* that clock's index, TAI-UTC offset applied and state at start */
 };
 
 struct ft_port;
@@ -86,18 +99,23 @@ int ft_port_open(struct ft_port *port, struct ft_error *error);
 int ft_port_start(struct ft_port *port, struct ft_error *error);
 
 /*
- * Take up to FT_BATCH_FRAMES frames, waiting at most `timeout_ms` for the first. Returns their
- * number, 0 on time-out, -ENODATA at the end of a file or once a closed input is drained, another
- * negative errno (with `error`) when the port is lost. Each batch must be released before the next.
+ * Take up to FT_BATCH_FRAMES frames of a queue, waiting at most `timeout_ms` for the first. Returns
+ * their number, 0 on time-out, -ENODATA at the end of a file or once a closed input is drained,
+ * another negative errno (with `error`) when the port is lost. Each batch must be released before
+ * the next.
  */
-int ft_port_receive(struct ft_port *port, struct ft_frame *frames, int timeout_ms,
+int ft_port_receive(struct ft_port *port, unsigned queue, struct ft_frame *frames, int timeout_ms,
 		    struct ft_error *error);
-void ft_port_release(struct ft_port *port);
+void ft_port_release(struct ft_port *port, unsigned queue);
 
-/* Close the window in the kernel; what was queued can still be received, until -ENODATA. */
+/*
+ * Close the window in the kernel; what was queued can still be received, until -ENODATA. Once, by
+ * any thread, also while others receive.
+ */
 int ft_port_close_input(struct ft_port *port, struct ft_error *error);
 
-void ft_port_read_counts(struct ft_port *port, struct ft_port_counts *counts);
+/* By the thread that receives the queue, or when it has ended. */
+void ft_port_read_counts(struct ft_port *port, unsigned queue, struct ft_port_counts *counts);
 
 /* After draining: compare with the interface's own counters. */
 void ft_port_read_wire(struct ft_port *port, struct ft_port_wire *wire);
@@ -108,6 +126,8 @@ void ft_port_free(struct ft_port *port);
 const char *ft_port_name(const struct ft_port *port); /* as the user wrote it, without back end */
 const char *ft_port_backend(const struct ft_port *port); /* "afpacket", "file" */
 const char *ft_port_mode(const struct ft_port *port);	 /* the mode obtained: "tpacket_v3", ... */
+/* How many queues there are, from open on. */
+unsigned ft_port_queue_count(const struct ft_port *port);
 /* Whether the source can wait for us: a file can, a wire cannot. */
 bool ft_port_waits(const struct ft_port *port);
 unsigned ft_port_interface_count(const struct ft_port *port);

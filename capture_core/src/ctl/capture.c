@@ -182,9 +182,11 @@ static void keep_serving(struct ft_capture_run *run)
 /* Close every window at once, then answer clients until the last frame is drained. */
 static void drain(struct ft_capture_run *run)
 {
+	struct ft_error error;
+
 	for (unsigned i = 0; i < run->port_count; i++)
-		if (run->ports[i].running)
-			ft_hot_close(&run->ports[i].hot);
+		if (run->ports[i].running && ft_port_close_input(run->ports[i].port, &error) != 0)
+			ft_manager_alarm(run->manager, "%s", error.text);
 	for (unsigned i = 0; i < run->port_count; i++) {
 		struct ft_capture_port *port = &run->ports[i];
 

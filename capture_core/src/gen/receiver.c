@@ -66,7 +66,7 @@ static void read_counts(struct ft_receiver *receiver)
 {
 	struct ft_port_counts counts;
 
-	ft_port_read_counts(receiver->port, &counts);
+	ft_port_read_counts(receiver->port, 0, &counts);
 	ft_count_set(&receiver->dropped, counts.dropped_kernel);
 }
 
@@ -78,14 +78,14 @@ static int receive_all(struct ft_receiver *receiver)
 	bool closed = false;
 
 	for (;;) {
-		int count = ft_port_receive(receiver->port, frames, RECEIVE_TIMEOUT_MS,
+		int count = ft_port_receive(receiver->port, 0, frames, RECEIVE_TIMEOUT_MS,
 					    &receiver->error);
 
 		if (count < 0)
 			return count;
 		if (count > 0) {
 			take_batch(receiver, frames, count);
-			ft_port_release(receiver->port);
+			ft_port_release(receiver->port, 0);
 		}
 		if (count == 0 || ++batches % COUNTS_EVERY == 0)
 			read_counts(receiver);

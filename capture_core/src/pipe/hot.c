@@ -24,7 +24,7 @@ static void read_counts(struct ft_hot *hot)
 {
 	struct ft_port_counts counts;
 
-	ft_port_read_counts(hot->port, &counts);
+	ft_port_read_counts(hot->port, hot->queue, &counts);
 	ft_count_set(&hot->ledger->offered, counts.offered);
 	ft_count_set(&hot->ledger->dropped_kernel, counts.dropped_kernel);
 }
@@ -186,25 +186,16 @@ static void seal_if_old(struct ft_hot *hot)
 static int receive_all(struct ft_hot *hot)
 {
 	struct ft_frame frames[FT_BATCH_FRAMES];
-	bool closed = false;
 
 	while (1) {
-		int count;
-
-		if (!closed && atomic_load_explicit(&hot->closing, memory_order_relaxed)) {
-			int rc = ft_port_close_input(hot->port, &hot->error);
-
-			if (rc != 0)
-				return rc;
-			closed = true;
-		}
-		count = ft_port_receive(hot->port, frames, RECEIVE_TIMEOUT_MS, &hot->error);
+		int count = ft_port_receive(hot->port, hot->queue, frames, RECEIVE_TIMEOUT_MS,
+					    &hot->error);
 		if (count < 0)
 			return count == -ENODATA ? 0 : count;
 		for (int i = 0; i < count; i++)
 			take_frame(hot, &frames[i]);
 		if (count > 0)
-			ft_port_release(hot->port);
+			ft_port_release(hot->port, hot->queue);
 		seal_if_old(hot);
 	}
 }
@@ -230,11 +221,6 @@ int ft_hot_start(struct ft_hot *hot, struct ft_error *error)
 		return ft_fail(error, -rc, "cannot start a capture thread");
 	pthread_setname_np(hot->thread, "ft-hot");
 	return 0;
-}
-
-void ft_hot_close(struct ft_hot *hot)
-{
-	atomic_store_explicit(&hot->closing, true, memory_order_relaxed);
 }
 
 void ft_hot_join(struct ft_hot *hot)

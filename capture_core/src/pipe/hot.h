@@ -26,6 +26,7 @@ struct ft_stop {
 struct ft_hot {
 	/* Set before the thread starts. */
 	struct ft_port *port;
+	unsigned queue;
 	const struct ft_filter *filter; /* NULL: every frame */
 	struct ft_stop *stop;
 	struct ft_pool *pool;
@@ -33,9 +34,6 @@ struct ft_hot {
 	uint32_t snap_bytes;
 	uint64_t started_ns; /* UTC */
 	int wake_fd;	     /* eventfd of the writer */
-
-	/* Written by the main thread. */
-	atomic_bool closing;
 
 	/* Written by the hot thread; the main thread reads them when `ended` is set. */
 	atomic_bool ended;
@@ -56,8 +54,7 @@ int ft_hot_start(struct ft_hot *hot, struct ft_error *error);
 void ft_hot_tell(const struct ft_hot *hot, unsigned index, uint64_t delivered, uint64_t now_ns,
 		 struct ft_pcapng_statistics *statistics);
 
-/* Ask it to close the window and drain; `ended` follows. */
-void ft_hot_close(struct ft_hot *hot);
+/* `ended` follows the closing of the port's input, when all is drained. */
 void ft_hot_join(struct ft_hot *hot);
 
 #endif

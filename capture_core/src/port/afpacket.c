@@ -68,7 +68,7 @@ struct afpacket {
 	uint64_t dropped_told; /* of counts.dropped_kernel, told with some frame */
 	uint64_t lost_before;  /* to be told with the next */
 	uint64_t received;
-	uint64_t closed_ns; /* monotonic; 0: open */
+	_Atomic uint64_t closed_ns; /* monotonic; 0: open. Written by who closes the input. */
 	struct ft_wire wire;
 };
 
@@ -435,15 +435,15 @@ static int check_socket(struct ft_port *port, struct afpacket *a, struct ft_erro
 }
 
 /* Once closed: whether everything that the kernel accepted has been received. */
-static bool drained(struct ft_port *port, struct afpacket *a)
+static bool drained(struct afpacket *a)
 {
-	struct ft_port_counts counts;
+	uint64_t closed_ns = atomic_load_explicit(&a->closed_ns, memory_order_acquire);
 
-	if (a->closed_ns == 0)
+	if (closed_ns == 0)
 		return false;
-	ft_port_read_counts(port, &counts);
-	return a->received >= counts.offered - counts.dropped_kernel ||
-	       ft_clock_monotonic_ns() - a->closed_ns > DRAIN_NS;
+	read_statistics(a);
+	return a->received >= a->counts.offered - a->counts.dropped_kernel ||
+	       ft_clock_monotonic_ns() - closed_ns > DRAIN_NS;
 }
 
 static int wait_for_block(struct ft_port *port, struct afpacket *a, int timeout_ms,
@@ -451,19 +451,20 @@ static int wait_for_block(struct ft_port *port, struct afpacket *a, int timeout_
 {
 	struct pollfd waiter = {.fd = a->fd, .events = POLLIN};
 
-	if (drained(port, a))
+	if (drained(a))
 		return -ENODATA;
 	if (poll(&waiter, 1, timeout_ms) > 0 && (waiter.revents & (POLLERR | POLLHUP | POLLNVAL)))
 		return check_socket(port, a, error);
 	return 0;
 }
 
-static int afpacket_receive(struct ft_port *port, struct ft_frame *frames, int timeout_ms,
-			    struct ft_error *error)
+static int afpacket_receive(struct ft_port *port, unsigned queue, struct ft_frame *frames,
+			    int timeout_ms, struct ft_error *error)
 {
 	struct afpacket *a = port->state;
 	unsigned count;
 
+	(void)queue;
 	if (a->left == 0 && !open_block(a)) {
 		int rc = wait_for_block(port, a, timeout_ms, error);
 
@@ -485,10 +486,11 @@ static int afpacket_receive(struct ft_port *port, struct ft_frame *frames, int t
 	return (int)count;
 }
 
-static void afpacket_release(struct ft_port *port)
+static void afpacket_release(struct ft_port *port, unsigned queue)
 {
 	struct afpacket *a = port->state;
 
+	(void)queue;
 	if (a->left == 0)
 		close_block(a);
 }
@@ -501,17 +503,19 @@ static int afpacket_close_input(struct ft_port *port, struct ft_error *error)
 	ft_wire_before_close(&a->wire);
 	rc = attach(a->fd, nothing, 1);
 	ft_wire_after_close(&a->wire);
-	a->closed_ns = ft_clock_monotonic_ns();
+	atomic_store_explicit(&a->closed_ns, ft_clock_monotonic_ns(), memory_order_release);
 	if (rc != 0)
 		return ft_fail(error, rc, "port '%s': closing the window: %s", port->device,
 			       strerror(-rc));
 	return 0;
 }
 
-static void afpacket_read_counts(struct ft_port *port, struct ft_port_counts *counts)
+static void afpacket_read_counts(struct ft_port *port, unsigned queue,
+				 struct ft_port_counts *counts)
 {
 	struct afpacket *a = port->state;
 
+	(void)queue;
 	read_statistics(a);
 	*counts = a->counts;
 }

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@ struct file {
 	struct ft_reader *reader;
 	struct ft_record first; /* read ahead, as at open for the link type; delivered first */
 	bool first_waits;
-	bool closed;
+	atomic_bool closed;
 	bool opening;
 	int patience_ms; /* how long a read may wait */
 	uint64_t offered;
@@ -36,6 +37,7 @@ static int file_create(struct ft_port *port, struct ft_error *error)
 		return ft_fail(error, -ENOMEM, "out of memory");
 	port->state = file;
 	port->mode = "stream";
+	port->waits = true;
 	return 0;
 }
 
@@ -113,15 +115,16 @@ static int next_record(struct file *file, struct ft_record *record, struct ft_er
 	return 1;
 }
 
-static int file_receive(struct ft_port *port, struct ft_frame *frames, int timeout_ms,
-			struct ft_error *error)
+static int file_receive(struct ft_port *port, unsigned queue, struct ft_frame *frames,
+			int timeout_ms, struct ft_error *error)
 {
 	struct file *file = port->state;
 	uint16_t link_type = port->interfaces[0].link_type;
 	unsigned count = 0;
 	size_t used = 0;
 
-	if (file->closed)
+	(void)queue;
+	if (atomic_load_explicit(&file->closed, memory_order_relaxed))
 		return -ENODATA;
 	/* One more frame must always fit. */
 	while (count < FT_BATCH_FRAMES && used <= file->copies_bytes - FT_READER_MAX_FRAME_BYTES) {
@@ -160,9 +163,10 @@ static int file_receive(struct ft_port *port, struct ft_frame *frames, int timeo
 	return (int)count;
 }
 
-static void file_release(struct ft_port *port)
+static void file_release(struct ft_port *port, unsigned queue)
 {
 	(void)port;
+	(void)queue;
 }
 
 static int file_close_input(struct ft_port *port, struct ft_error *error)
@@ -170,14 +174,15 @@ static int file_close_input(struct ft_port *port, struct ft_error *error)
 	struct file *file = port->state;
 
 	(void)error;
-	file->closed = true;
+	atomic_store_explicit(&file->closed, true, memory_order_relaxed);
 	return 0;
 }
 
-static void file_read_counts(struct ft_port *port, struct ft_port_counts *counts)
+static void file_read_counts(struct ft_port *port, unsigned queue, struct ft_port_counts *counts)
 {
 	const struct file *file = port->state;
 
+	(void)queue;
 	*counts = (struct ft_port_counts){.offered = file->offered};
 }
 
@@ -192,7 +197,6 @@ static void file_free(struct ft_port *port)
 
 const struct ft_port_ops ft_port_file = {
 	.name = "file",
-	.waits = true,
 	.create = file_create,
 	.open = file_open,
 	.start = file_start,

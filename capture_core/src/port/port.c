@@ -35,6 +35,7 @@ int ft_port_create(const char *spec, const struct ft_port_options *options, stru
 		return ft_fail(error, -ENOMEM, "out of memory");
 	p->ops = choose_backend(spec, &device);
 	p->options = *options;
+	p->queue_count = 1;
 	p->device = strdup(device);
 	if (device[0] == '\0')
 		rc = ft_fail(error, -EINVAL, "port '%s' names no device", spec);
@@ -60,15 +61,15 @@ int ft_port_start(struct ft_port *port, struct ft_error *error)
 	return port->ops->start(port, error);
 }
 
-int ft_port_receive(struct ft_port *port, struct ft_frame *frames, int timeout_ms,
+int ft_port_receive(struct ft_port *port, unsigned queue, struct ft_frame *frames, int timeout_ms,
 		    struct ft_error *error)
 {
-	return port->ops->receive(port, frames, timeout_ms, error);
+	return port->ops->receive(port, queue, frames, timeout_ms, error);
 }
 
-void ft_port_release(struct ft_port *port)
+void ft_port_release(struct ft_port *port, unsigned queue)
 {
-	port->ops->release(port);
+	port->ops->release(port, queue);
 }
 
 int ft_port_close_input(struct ft_port *port, struct ft_error *error)
@@ -76,9 +77,9 @@ int ft_port_close_input(struct ft_port *port, struct ft_error *error)
 	return port->ops->close_input(port, error);
 }
 
-void ft_port_read_counts(struct ft_port *port, struct ft_port_counts *counts)
+void ft_port_read_counts(struct ft_port *port, unsigned queue, struct ft_port_counts *counts)
 {
-	port->ops->read_counts(port, counts);
+	port->ops->read_counts(port, queue, counts);
 }
 
 void ft_port_read_wire(struct ft_port *port, struct ft_port_wire *wire)
@@ -113,9 +114,14 @@ const char *ft_port_mode(const struct ft_port *port)
 	return port->mode;
 }
 
+unsigned ft_port_queue_count(const struct ft_port *port)
+{
+	return port->queue_count;
+}
+
 bool ft_port_waits(const struct ft_port *port)
 {
-	return port->ops->waits;
+	return port->waits;
 }
 
 unsigned ft_port_interface_count(const struct ft_port *port)

@@ -7,17 +7,16 @@
 
 struct ft_port_ops {
 	const char *name;
-	bool waits; /* the source can wait: nothing need ever be dropped */
 
 	/* Resolve `port->device`; may allocate `port->state`. */
 	int (*create)(struct ft_port *port, struct ft_error *error);
 	int (*open)(struct ft_port *port, struct ft_error *error);
 	int (*start)(struct ft_port *port, struct ft_error *error);
-	int (*receive)(struct ft_port *port, struct ft_frame *frames, int timeout_ms,
-		       struct ft_error *error);
-	void (*release)(struct ft_port *port);
+	int (*receive)(struct ft_port *port, unsigned queue, struct ft_frame *frames,
+		       int timeout_ms, struct ft_error *error);
+	void (*release)(struct ft_port *port, unsigned queue);
 	int (*close_input)(struct ft_port *port, struct ft_error *error);
-	void (*read_counts)(struct ft_port *port, struct ft_port_counts *counts);
+	void (*read_counts)(struct ft_port *port, unsigned queue, struct ft_port_counts *counts);
 	void (*read_wire)(struct ft_port *port, struct ft_port_wire *wire);
 	json_t *(*describe)(const struct ft_port *port); /* NULL: nothing to say */
 	void (*free)(struct ft_port *port);		 /* also after a failed open */
@@ -28,6 +27,8 @@ struct ft_port {
 	struct ft_port_options options;
 	char *device; /* interface or file, as the user wrote it */
 	const char *mode;
+	bool waits;	      /* the source can wait: nothing need ever be dropped */
+	unsigned queue_count; /* 1 unless open() sets it */
 	unsigned interface_count;
 	struct ft_port_interface interfaces[FT_PORT_MAX_INTERFACES];
 	void *state;

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include <isa-l/crc.h>
+
 enum block_type {
 	BLOCK_INTERFACE = 1,
 	BLOCK_STATISTICS = 5,
@@ -32,10 +34,24 @@ enum option_code {
 	/* Local use: the top bit is set. */
 	LOCAL_CLOCK = 0x8001,
 	LOCAL_DROPS = 0x8002,
+	LOCAL_MARK = 0x8003,
+	LOCAL_FILLER = 0x8004,
 };
 
 #define BYTE_ORDER_MAGIC 0x1A2B3C4Du
 #define NANOSECONDS	 9u
+
+/* A chunk ends with: the mark, the end of options, the block's length; before it, its header. */
+#define MARK_FROM_END_BYTES (FT_CHUNK_MARK_BYTES + 4u + 4u)
+#define MARK_TAIL_BYTES	    (4u + MARK_FROM_END_BYTES)
+
+/* CRC32C from a chunk's first byte up to its mark's own field. */
+static uint32_t crc_of(const uint8_t *chunk, size_t bytes)
+{
+	size_t covered = bytes - MARK_FROM_END_BYTES + offsetof(struct ft_chunk_mark, crc32c);
+
+	return crc32_iscsi((unsigned char *)chunk, (int)covered, 0xffffffffu) ^ 0xffffffffu;
+}
 
 /* A block under construction; `used` grows past `room` when it does not fit. */
 struct block {
@@ -153,12 +169,12 @@ size_t ft_pcapng_write_interface(uint8_t *out, size_t room,
 	struct block block = begin(out, room, BLOCK_INTERFACE);
 	const uint16_t link[2] = {interface->link_type, 0};
 	const uint8_t resolution = NANOSECONDS;
-	char text[64];
+	char text[256];
 
 	put(&block, link, sizeof(link));
 	put_u32(&block, snap_bytes);
-	snprintf(text, sizeof(text), "timestamps: %s clock, UTC, nanoseconds",
-		 interface->timestamps);
+	snprintf(text, sizeof(text), "timestamps: %s clock, UTC, nanoseconds%s%s",
+		 interface->timestamps, interface->clock[0] != '\0' ? "; " : "", interface->clock);
 	put_text(&block, OPT_COMMENT, text);
 	put_text(&block, IF_NAME, interface->name);
 	put_text(&block, IF_DESCRIPTION, interface->description);
@@ -167,12 +183,14 @@ size_t ft_pcapng_write_interface(uint8_t *out, size_t room,
 	put_option(&block, IF_TSRESOL, &resolution, 1);
 	if (filter != NULL)
 		put_filter(&block, filter);
-	put_text(&block, LOCAL_CLOCK, interface->timestamps);
+	snprintf(text, sizeof(text), "%s%s%s", interface->timestamps,
+		 interface->clock[0] != '\0' ? "; " : "", interface->clock);
+	put_text(&block, LOCAL_CLOCK, text);
 	return end(&block);
 }
 
-size_t ft_pcapng_write_statistics(uint8_t *out, size_t room,
-				  const struct ft_pcapng_statistics *statistics)
+static struct block begin_statistics(uint8_t *out, size_t room,
+				     const struct ft_pcapng_statistics *statistics)
 {
 	struct block block = begin(out, room, BLOCK_STATISTICS);
 	const uint64_t drops[3] = {statistics->ring_drops, statistics->disk_drops,
@@ -191,5 +209,72 @@ size_t ft_pcapng_write_statistics(uint8_t *out, size_t room,
 		put_u64_option(&block, ISB_OSDROP, statistics->os_drops);
 		put_option(&block, LOCAL_DROPS, drops, sizeof(drops));
 	}
+	return block;
+}
+
+size_t ft_pcapng_write_statistics(uint8_t *out, size_t room,
+				  const struct ft_pcapng_statistics *statistics)
+{
+	struct block block = begin_statistics(out, room, statistics);
+
 	return end(&block);
+}
+
+/* An option of exactly `bytes` bytes, header included: a multiple of 4. */
+static void put_filler(struct block *block, size_t bytes)
+{
+	const uint16_t header[2] = {LOCAL_FILLER, (uint16_t)(bytes - sizeof(header))};
+
+	put(block, header, sizeof(header));
+	if (block->used + header[1] <= block->room)
+		memset(block->out + block->used, 0, header[1]);
+	block->used += header[1];
+}
+
+size_t ft_pcapng_write_chunk_end(uint8_t *out, size_t room,
+				 const struct ft_pcapng_statistics *statistics, size_t before_bytes,
+				 size_t alignment, const struct ft_chunk_mark *mark)
+{
+	struct block block = begin_statistics(out, room, statistics);
+	struct ft_chunk_mark whole = *mark;
+	size_t least = before_bytes + block.used + MARK_TAIL_BYTES;
+	size_t filler = -least & (alignment - 1);
+
+	if (filler > 0)
+		put_filler(&block, filler);
+	whole.bytes = (uint32_t)(least + filler);
+	whole.crc32c = 0;
+	put_option(&block, LOCAL_MARK, &whole, sizeof(whole));
+	return end(&block);
+}
+
+void ft_pcapng_seal_chunk(uint8_t *chunk, size_t bytes, const struct ft_chunk_mark *mark)
+{
+	uint8_t *at = chunk + bytes - MARK_FROM_END_BYTES;
+	struct ft_chunk_mark whole;
+
+	memcpy(&whole, at, sizeof(whole));
+	whole.sequence = mark->sequence;
+	memcpy(whole.session, mark->session, sizeof(whole.session));
+	whole.synced_ns = mark->synced_ns;
+	memcpy(at, &whole, sizeof(whole));
+	whole.crc32c = crc_of(chunk, bytes);
+	memcpy(at, &whole, sizeof(whole));
+}
+
+bool ft_pcapng_read_chunk_mark(const uint8_t *chunk, size_t bytes, struct ft_chunk_mark *mark,
+			       bool *intact)
+{
+	const uint16_t wanted[2] = {LOCAL_MARK, FT_CHUNK_MARK_BYTES};
+	const uint8_t *at = chunk + bytes - MARK_FROM_END_BYTES;
+	uint16_t header[2];
+
+	if (bytes < MARK_TAIL_BYTES + 24)
+		return false;
+	memcpy(header, at - sizeof(header), sizeof(header));
+	if (memcmp(header, wanted, sizeof(header)) != 0)
+		return false;
+	memcpy(mark, at, sizeof(*mark));
+	*intact = mark->bytes == bytes && mark->crc32c == crc_of(chunk, bytes);
+	return true;
 }
