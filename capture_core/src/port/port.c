@@ -9,7 +9,7 @@
 
 static const struct ft_port_ops *const backends[] = {&ft_port_afpacket, &ft_port_file};
 
-/* `[backend:]device`; a bare `-` is stdin, any other bare device an interface. */
+/* `[backend:]device[,key=value...]`; a bare `-` is stdin, any other bare device an interface. */
 static const struct ft_port_ops *choose_backend(const char *spec, const char **device)
 {
 	for (unsigned i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
@@ -36,12 +36,10 @@ int ft_port_create(const char *spec, const struct ft_port_options *options, stru
 	p->ops = choose_backend(spec, &device);
 	p->options = *options;
 	p->queue_count = 1;
-	p->device = strdup(device);
-	if (device[0] == '\0')
+	rc = ft_port_parse_keys(p, device, error);
+	if (rc == 0 && p->device[0] == '\0')
 		rc = ft_fail(error, -EINVAL, "port '%s' names no device", spec);
-	else if (p->device == NULL)
-		rc = ft_fail(error, -ENOMEM, "out of memory");
-	else
+	if (rc == 0)
 		rc = p->ops->create(p, error);
 	if (rc != 0) {
 		ft_port_free(p);
@@ -95,7 +93,7 @@ void ft_port_free(struct ft_port *port)
 		return;
 	if (port->state != NULL)
 		port->ops->free(port);
-	free(port->device);
+	free(port->text);
 	free(port);
 }
 
@@ -117,6 +115,11 @@ const char *ft_port_mode(const struct ft_port *port)
 unsigned ft_port_queue_count(const struct ft_port *port)
 {
 	return port->queue_count;
+}
+
+unsigned ft_port_blocks(const struct ft_port *port)
+{
+	return (unsigned)ft_port_key_number(port, "blocks", 0);
 }
 
 bool ft_port_waits(const struct ft_port *port)
