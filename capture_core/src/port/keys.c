@@ -89,16 +89,16 @@ int ft_port_parse_keys(struct ft_port *port, const char *text, struct ft_error *
 	if (port->text == NULL)
 		return ft_fail(error, -ENOMEM, "out of memory");
 	port->device = port->text;
-	/* An interface's name may hold a comma. */
-	if (port->ops->keys == NULL || if_nametoindex(text) != 0)
-		return 0;
 	rest = port->text;
-	if (port->ops->nameless)
+	if (port->ops->nameless) {
 		port->device = port->ops->name;
-	else
+		if (text[0] == '\0')
+			return 0;
+	} else if (port->ops->keys == NULL || if_nametoindex(text) != 0) {
+		return 0; /* an interface's name may hold a comma */
+	} else {
 		strsep(&rest, ",");
-	if (rest != NULL && rest[0] == '\0' && port->ops->nameless)
-		return 0;
+	}
 	while (rc == 0 && rest != NULL)
 		rc = take_key(port, strsep(&rest, ","), error);
 	return rc;

@@ -66,5 +66,6 @@ uint64_t ft_port_key_number(const struct ft_port *port, const char *name, uint64
 
 extern const struct ft_port_ops ft_port_afpacket;
 extern const struct ft_port_ops ft_port_file;
+extern const struct ft_port_ops ft_port_synth;
 
 #endif
