@@ -13,9 +13,8 @@
 #include "pipe/epb.h"
 #include "pipe/summary.h"
 
-#define CHUNKED_MAX_BYTES  (5u << 20)
-#define CHUNKED_BASE_NS	   1700000000000000000ull
-
+#define CHUNKED_MAX_BYTES (5u << 20)
+#define CHUNKED_BASE_NS	  1700000000000000000ull
 
 struct chunked {
 	FILE *file;
@@ -120,8 +119,8 @@ static inline uint32_t chunked_make_frame(uint8_t *frame, uint32_t bytes, uint32
 					  uint32_t number)
 {
 	static const uint8_t begin[] = {
-		2, 0, 0, 0, 0, 1,  2, 0, 0,  0, 0, 2, 8,  0, /* Ethernet */
-		0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0, /* IPv4 */
+		2,    0, 0, 0, 0, 1, 2, 0, 0,  0,  0, 2, 8, 0, /* Ethernet */
+		0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0,       /* IPv4 */
 	};
 	uint32_t from = htonl(0x0a000000u + flow), to = htonl(0x0a010001u);
 	uint16_t length = htons((uint16_t)(bytes - 14)), udp = htons((uint16_t)(bytes - 34));

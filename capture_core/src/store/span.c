@@ -9,6 +9,8 @@
 #define BYTE_ORDER_MAGIC 0x1a2b3c4du
 
 #define WINDOW_BYTES (12u << 20)
+/* The first chunk: headers alone. */
+#define HEADER_BYTES (64u << 10)
 /* A chunk of ours and what may stand before its end. */
 #define CHUNK_BYTES (5u << 20)
 /* A damaged chunk and the next one, by whose mark the former's end is known. */
@@ -26,8 +28,8 @@ static void tell(struct ft_spans *spans, uint64_t offset, const uint8_t *bytes, 
 	spans->told_bytes = offset + count;
 }
 
-/* Move the window so that it begins at `offset`. */
-static int refill(struct ft_spans *spans, uint64_t offset, struct ft_error *error)
+/* Move the window so that it begins at `offset`, and has `most` bytes if the file has them. */
+static int refill(struct ft_spans *spans, uint64_t offset, size_t most, struct ft_error *error)
 {
 	uint64_t end = spans->window_offset + spans->window_bytes;
 	size_t kept = offset >= spans->window_offset && offset < end ? (size_t)(end - offset) : 0;
@@ -36,10 +38,10 @@ static int refill(struct ft_spans *spans, uint64_t offset, struct ft_error *erro
 		memmove(spans->window, spans->window + (offset - spans->window_offset), kept);
 	spans->window_offset = offset;
 	spans->window_bytes = kept;
-	while (spans->window_bytes < WINDOW_BYTES) {
+	while (spans->window_bytes < most) {
 		uint8_t *to = spans->window + spans->window_bytes;
 		uint64_t at = spans->window_offset + spans->window_bytes;
-		size_t room = WINDOW_BYTES - spans->window_bytes;
+		size_t room = most - spans->window_bytes;
 		ssize_t got;
 
 		if (at >= spans->size_bytes)
@@ -74,7 +76,8 @@ static int look(struct ft_spans *spans, uint64_t offset, size_t want, const uint
 		offset = spans->size_bytes;
 	while (offset < spans->window_offset || offset > end ||
 	       (offset + want > end && end < spans->size_bytes)) {
-		rc = refill(spans, offset > end ? end : offset, error);
+		rc = refill(spans, offset > end ? end : offset,
+			    want > HEADER_BYTES ? WINDOW_BYTES : HEADER_BYTES, error);
 		if (rc < 0)
 			return rc;
 		end = spans->window_offset + spans->window_bytes;
@@ -357,7 +360,9 @@ int ft_spans_open(struct ft_spans *spans, const char *path, int fd, struct ft_er
 	spans->window = malloc(WINDOW_BYTES);
 	if (spans->window == NULL)
 		return ft_fail(error, -ENOMEM, "%s: out of memory", path);
-	rc = ft_spans_read(spans, 0, &span, error);
+	rc = read_span(spans, 0, HEADER_BYTES, &span, error);
+	if (rc > 0 && span.kind == FT_SPAN_LOOSE)
+		rc = ft_spans_read(spans, 0, &span, error);
 	if (rc >= 0)
 		rc = rc > 0 && span.kind == FT_SPAN_CHUNK &&
 				     ft_block_u32(span.at) == FT_BLOCK_SECTION
