@@ -94,7 +94,7 @@ int main(int argc, char **argv)
 	int operands = argc;
 	int rc = ft_options_parse_operands(&program, argc, argv, &settings, &operands, &error);
 
-	settings.inputs = argv + operands;
+	settings.inputs = (const char *const *)(argv + operands);
 	settings.input_count = (unsigned)(argc - operands);
 	if (rc == FT_PARSED_DONE)
 		return 0;

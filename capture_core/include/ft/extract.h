@@ -14,7 +14,7 @@
 #include "ft/error.h"
 
 struct ft_extract_settings {
-	char *const *inputs; /* captures, and folders of them */
+	const char *const *inputs; /* captures, and folders of them */
 	unsigned input_count;
 	const char *output; /* NULL: none */
 	const char *filter; /* NULL: every frame */
