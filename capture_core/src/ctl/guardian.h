@@ -23,7 +23,7 @@ struct ft_guardian;
 
 /*
  * Call it after ft_manager_open, before any port is opened and before any thread starts. `signs`:
- * make the device's key where there is none yet (ctl/keys.h).
+ * make the device's key where there is none yet (ctl/device_key.h).
  */
 int ft_guardian_start(bool signs, struct ft_guardian **guardian, struct ft_error *error);
 
