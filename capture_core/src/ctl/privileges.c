@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -29,7 +30,7 @@ static unsigned count_threads(void)
 static bool writes_in_all(const char *const *directories, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
-		if (eaccess(directories[i], W_OK | X_OK) != 0)
+		if (faccessat(AT_FDCWD, directories[i], W_OK | X_OK, AT_EACCESS) != 0)
 			return false;
 	return true;
 }
