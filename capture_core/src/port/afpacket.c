@@ -296,6 +296,7 @@ static const struct ft_port_key keys[] = {{"queues", 1, FT_PORT_MAX_QUEUES}, {NU
 
 const struct ft_port_ops ft_port_afpacket = {
 	.name = "afpacket",
+	.is_interface = true,
 	.keys = keys,
 	.create = afpacket_create,
 	.open = afpacket_open,
