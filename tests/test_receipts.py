@@ -253,7 +253,7 @@ def test_a_session_whose_engine_was_killed_is_unknown_and_its_files_are_still_ch
     assert capturefile.read(captures(directory)[0]).packets
     path = captures(directory)[0]
     remove_first_packet(path)
-    assert ("file.crc", path.name) in named(verify(directory, 3), "fail")
+    assert ("file.unmarked", path.name) in named(verify(directory, 3), "fail")
 
 
 def test_without_ssh_keygen_the_capture_goes_well_and_says_that_nothing_is_signed(

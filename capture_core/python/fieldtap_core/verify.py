@@ -24,7 +24,7 @@ SIDECARS = (".idx", ".keep", ".torn")
 DAMAGE = {
     "crc": "the bytes of a chunk are not those that were written",
     "session": "a chunk of another session is in it",
-    "unmarked": "blocks were put in that belong to no chunk",
+    "unmarked": "blocks in it belong to no intact chunk: frames were taken out, put in or changed",
     "structure": "it holds bytes that are no blocks",
     "cut": "it ends within a block",
     "mended": "it was mended after a crash; what could not be read is missing",
