@@ -127,7 +127,8 @@ static bool is_sound(const struct ft_spans *spans, const uint8_t *at, uint32_t b
 		return bytes >= FT_STATISTICS_MIN_BYTES;
 	case FT_BLOCK_SECTION:
 		return first && offset == 0 && bytes >= 28 &&
-		       ft_block_u32(at + 8) == BYTE_ORDER_MAGIC;
+		       ft_block_u32(at + 8) == BYTE_ORDER_MAGIC &&
+		       (ft_block_u32(at + 12) & 0xffffu) == 1;
 	case FT_BLOCK_INTERFACE:
 		return first && bytes >= FT_INTERFACE_MIN_BYTES;
 	case FT_BLOCK_FILLER:
@@ -373,6 +374,7 @@ int ft_spans_open(struct ft_spans *spans, const char *path, int fd, struct ft_er
 		return rc;
 	}
 	memcpy(spans->session, span.mark.session, sizeof(spans->session));
+	spans->is_sound = span.intact;
 	spans->aligned = span.is.length_bytes % FT_CHUNK_ALIGNMENT == 0;
 	return 0;
 }
