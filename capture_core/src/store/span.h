@@ -68,6 +68,7 @@ struct ft_spans {
 	const char *path;
 	int fd;
 	uint64_t size_bytes;
+	uint32_t header_bytes; /* the first chunk: no frames */
 	uint8_t session[16];
 	bool is_sound; /* the first chunk, with its headers, is intact */
 	bool aligned;  /* chunks begin at multiples of FT_CHUNK_ALIGNMENT */
