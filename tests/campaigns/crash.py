@@ -1,10 +1,10 @@
 """Kill a capture at a random moment: what it had for a second is in the repaired file.
 
-The sender is another process, which stamps each frame and keeps a log of what it had sent when. After
-the kill the file is repaired, by `ft-extract --repair` or by the next start of the engine on the same
-output. Then nothing that was sent a second before the kill or earlier may be missing, nothing may be
-in it that was not sent, nothing twice, nothing may be missing in between, and tshark and tcpdump read
-the file without a word.
+The sender is another process, which stamps each frame and logs how many it had sent when. After
+the kill the file is repaired, by `ft-extract --repair` or by the next start of the engine on the
+same output. Then nothing that was sent a second before the kill or earlier may be missing, nothing
+may be in it that was not sent, nothing twice, nothing may be missing in between, and tshark and
+tcpdump read the file without a word.
 """
 
 import random
@@ -15,13 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fieldlab import Lab, capturing, lab, program
+
 from campaigns.common import (
     NS_PER_S,
     Outcome,
-    Stream,
-    complaints,
     conclude,
-    only_stream,
     repeat,
     run_campaign,
     scratch,
@@ -29,7 +28,7 @@ from campaigns.common import (
     sent_by,
     stop_sending,
 )
-from fieldlab import Lab, capturing, lab, program
+from campaigns.frames import Stream, complaints, only_stream
 
 TURNS = 200
 GRACE_NS = NS_PER_S
@@ -69,13 +68,15 @@ def crash_once(random: random.Random, kind: Kind, link: Lab, folder: Path) -> Ou
     out.mkdir()
     output = out / "x.pcapng"
     options = ("-b", f"packets:{ROTATION[kind.rate_pps]}") if kind.rotates else ()
-    with capturing(link.right, output, "-d", "in", "--buffer", "256MiB", *options) as engine:
-        with sending(link.left, "-r", kind.rate_pps, "-l", log) as stream:
-            time.sleep(random.uniform(0.2, 3.5))
-            killed_ns = time.time_ns()
-            engine.send_signal(signal.SIGKILL)
-            engine.process.wait()
-            sent = stop_sending(stream)
+    with (
+        capturing(link.right, output, "-d", "in", "--buffer", "256MiB", *options) as engine,
+        sending(link.left, "-r", kind.rate_pps, "-l", log) as stream,
+    ):
+        time.sleep(random.uniform(0.3, 4))
+        killed_ns = time.time_ns()
+        engine.send_signal(signal.SIGKILL)
+        engine.process.wait()
+        sent = stop_sending(stream)
     repair(kind, link, output)
     return judge(kept_files(out), sent_by(log, killed_ns - GRACE_NS), sent, killed_ns)
 

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from campaigns.faulty_fs import Faults, control_of
 from fieldlab import CHECKOUT, END_TIMEOUT_S, LabError, tool, wait_until
+
+from campaigns.faulty_fs import Faults, control_of
 
 
 @dataclass(frozen=True)

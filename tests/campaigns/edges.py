@@ -5,16 +5,10 @@ import signal
 import time
 from pathlib import Path
 
-from campaigns.common import (
-    Outcome,
-    conclude,
-    only_stream,
-    repeat,
-    run_campaign,
-    scratch,
-    sending,
-)
 from fieldlab import End, Json, call, capturing, lab, wait_until
+
+from campaigns.common import Outcome, conclude, repeat, run_campaign, scratch, sending
+from campaigns.frames import only_stream
 
 TURNS = 100
 RATES_PPS = (1000, 20_000, 200_000, 0)

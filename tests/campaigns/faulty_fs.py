@@ -2,9 +2,9 @@
 
     python -m campaigns.faulty_fs BACKING MOUNT_POINT
 
-Files are kept in the folder BACKING. `BACKING.faults` holds the faults, as JSON; it may be replaced
-at any time, and each write looks at it anew. It is served by several threads, so that a stalled write
-does not keep others from asking how full the disk is, as with a real one.
+Files are kept in the folder BACKING. `BACKING.faults` holds the faults, as JSON; it may be
+replaced at any time, and each write looks at it anew. Several threads serve, so that a stalled
+write does not keep others from asking how full the disk is, as with a real one.
 """
 
 import errno
@@ -147,7 +147,7 @@ class FaultyFs(mfusepy.Operations):  # type: ignore[misc]  # the binding has no 
         os.chown(self._real(path), uid, gid)
         return 0
 
-    def utimens(self, path: str, times: tuple[int, int] | None = None) -> int:
+    def utimens(self, path: str, times: tuple[int, int]) -> int:
         os.utime(self._real(path), ns=times)
         return 0
 

@@ -1,9 +1,9 @@
 """Overloads of each stage: every frame sent is stored or counted where it was lost.
 
-A turn overloads one stage on purpose: the kernel's ring, the blocks between the hot thread and the
-writer, a slow disk, a full one. A turn in which that stage dropped nothing does not count. Each must
-end balanced, with nothing derived, with as many frames offered as the sender sent, with a wire that
-agrees, and with a file that holds what the ledger says was stored.
+A turn overloads one stage on purpose: the kernel's ring, the blocks between the hot thread and
+the writer, a slow disk, a full one. A turn in which that stage dropped nothing does not count. Each
+must end balanced, with nothing derived, with as many frames offered as the sender sent, with a wire
+that agrees, and with a file that holds what the ledger says was stored.
 """
 
 import random
@@ -12,20 +12,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from campaigns.common import (
-    Outcome,
-    complaints,
-    conclude,
-    only_stream,
-    repeat,
-    run_campaign,
-    scratch,
-    send,
-    unaccounted,
-)
+from fieldlab import END_TIMEOUT_S, Json, Lab, capturing, ft_capture, lab, running
+
+from campaigns.common import Outcome, conclude, repeat, run_campaign, scratch, send, unaccounted
 from campaigns.disks import faulty_disk, small_disk
 from campaigns.faulty_fs import Faults
-from fieldlab import END_TIMEOUT_S, Engine, Json, Lab, capturing, ft_capture, lab, running
+from campaigns.frames import complaints, only_stream
 
 MIB = 1 << 20
 TURNS = 200
