@@ -33,9 +33,11 @@ from campaigns.frames import Stream, complaints, only_stream
 TURNS = 200
 GRACE_NS = NS_PER_S
 """What is younger than this at the kill may be missing."""
+MOST_S = 4.0
 SLOW_PPS, FAST_PPS = 100, 300_000
 ROTATION = {SLOW_PPS: 25, FAST_PPS: 100_000}
 REPAIR_TIMEOUT_S = 120
+OTHERS = {".torn", ".idx", ".keep"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,10 @@ class Kind:
     rotates: bool
     by_restart: bool
     """Repaired by the next start of the engine, else by ft-extract."""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        return ("-b", f"packets:{ROTATION[self.rate_pps]}") if self.rotates else ()
 
     @property
     def name(self) -> str:
@@ -62,17 +68,18 @@ KINDS = [
 ]
 
 
-def crash_once(random: random.Random, kind: Kind, link: Lab, folder: Path) -> Outcome:
+def crash_once(
+    random: random.Random, kind: Kind, link: Lab, folder: Path, most_s: float
+) -> Outcome:
     """Capture a stream, kill the engine at a random moment, repair and judge."""
     out, log = folder / "out", folder / "sent.log"
     out.mkdir()
     output = out / "x.pcapng"
-    options = ("-b", f"packets:{ROTATION[kind.rate_pps]}") if kind.rotates else ()
     with (
-        capturing(link.right, output, "-d", "in", "--buffer", "256MiB", *options) as engine,
+        capturing(link.right, output, "-d", "in", "--buffer", "256MiB", *kind.options) as engine,
         sending(link.left, "-r", kind.rate_pps, "-l", log) as stream,
     ):
-        time.sleep(random.uniform(0.3, 4))
+        time.sleep(random.uniform(0.3, most_s))
         killed_ns = time.time_ns()
         engine.send_signal(signal.SIGKILL)
         engine.process.wait()
@@ -84,10 +91,10 @@ def crash_once(random: random.Random, kind: Kind, link: Lab, folder: Path) -> Ou
 def repair(kind: Kind, link: Lab, output: Path) -> None:
     """Mend what the dead engine left; AssertionError where the program says that it cannot."""
     if kind.by_restart:
-        with capturing(link.right, output, "-d", "in") as engine:
+        with capturing(link.right, output, "-d", "in", *kind.options) as engine:
             engine.stop()
         return
-    for torn in sorted(output.parent.glob("*.partial")):
+    for torn in sorted(output.parent.glob("*.pcapng.partial")):
         repair_file(torn)
 
 
@@ -108,7 +115,7 @@ def kept_files(folder: Path) -> list[Path]:
     return [
         path
         for path in sorted(folder.iterdir())
-        if ".pcapng" in path.name and path.suffix not in (".torn", ".idx", ".keep")
+        if ".pcapng" in path.name and not OTHERS & set(path.suffixes)
     ]
 
 
@@ -144,8 +151,8 @@ def receive_offload(link: Lab) -> str:
     return line.split()[1]
 
 
-def campaign(turns: int, seed: int) -> int:
-    """Share `turns` kills among the kinds; return the exit code."""
+def campaign(turns: int, seed: int, most_s: float = MOST_S) -> int:
+    """Share `turns` kills among the kinds, each within `most_s`; return the exit code."""
     tallies = []
     for index, kind in enumerate(KINDS):
         share = (turns + index) // len(KINDS)
@@ -153,7 +160,7 @@ def campaign(turns: int, seed: int) -> int:
         def turn(random: random.Random, kind: Kind = kind) -> Outcome:
             with scratch() as folder, lab() as link:
                 link.right.run("ethtool", "-K", link.right.port, "gro", "on")
-                outcome = crash_once(random, kind, link, folder)
+                outcome = crash_once(random, kind, link, folder, most_s)
                 if not kind.by_restart:
                     with capturing(link.right, "null:") as engine:
                         engine.stop()

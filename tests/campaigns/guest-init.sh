@@ -46,4 +46,4 @@ until [ -S /run/tap/control.sock ]; do
     sleep 0.1
 done
 echo "READY"
-stamped_sender ft-left -r 2000 -s 200 -p
+stamped_sender ft-left -r 2000 -s 1000 -p

@@ -36,7 +36,6 @@ class PowerCutDisk:
         self._unflushed: list[tuple[int, int]] = []
         self._turn = threading.Lock()
         self._is_cut = False
-        self.flushes = 0
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(os.fspath(path))
         self._listener.listen()
@@ -50,6 +49,10 @@ class PowerCutDisk:
             gone_bytes = sum(length for _, length in self._unflushed)
             self._unflushed.clear()
         return gone_bytes
+
+    def holds_unflushed(self) -> bool:
+        """Whether there is something to lose now."""
+        return bool(self._unflushed)
 
     def close(self) -> None:
         """End the service, once the guest is gone."""
@@ -124,4 +127,3 @@ class PowerCutDisk:
         for offset, length in self._unflushed:
             os.pwrite(self._image, self._now[offset : offset + length], offset)
         self._unflushed.clear()
-        self.flushes += 1

@@ -6,6 +6,7 @@ must end balanced, with nothing derived, with as many frames offered as the send
 that agrees, and with a file that holds what the ledger says was stored.
 """
 
+import itertools
 import random
 import signal
 import time
@@ -40,15 +41,16 @@ def judge(stage: str, sent: int, report: Json, folder: Path | None) -> Outcome:
 
 def judge_file(folder: Path, stored: int) -> list[str]:
     """The only file holds every stored frame, once, and other programs read it."""
-    files = [path for path in folder.iterdir() if ".pcapng" in path.name and path.suffix != ".idx"]
+    files = [path for path in folder.glob("*.pcapng*") if ".idx" not in path.suffixes]
     if len(files) != 1:
         return [f"one file is due, there are {sorted(path.name for path in files)}"]
     seen = only_stream(files[0])
     wrong = complaints(files[0])
     if seen.frames != stored or seen.foreign:
         wrong.append(f"{seen.frames} frames in the file, {seen.foreign} foreign, {stored} stored")
-    if sorted(set(seen.numbers)) != sorted(seen.numbers):
-        wrong.append("a frame is twice in the file")
+    sent_order = list(zip(seen.stamps_ns, seen.numbers, strict=True))
+    if any(after <= before for before, after in itertools.pairwise(sent_order)):
+        wrong.append("a frame is twice in the file, or before one that was sent earlier")
     return wrong
 
 

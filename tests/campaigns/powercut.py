@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from fieldlab import tool
+from fieldlab import tool, wait_until
 
 from campaigns import crash
 from campaigns.common import NS_PER_S, Outcome, conclude, repeat, run_campaign, scratch
@@ -23,6 +23,7 @@ from campaigns.nbd_server import PowerCutDisk
 TURNS = 10
 DISK_BYTES = 192 << 20
 GRACE_S = 2.0
+MOST_S = 12.0
 PROOF_BYTES = 16 * 65536
 
 
@@ -52,19 +53,27 @@ def show_that_unflushed_writes_are_lost(folder: Path, initrd: Path) -> None:
         sys.exit("the harness does not lose an unflushed file alone: its cuts would prove nothing")
 
 
-def cut_once(random: random.Random, folder: Path, initrd: Path, *, rotates: bool) -> Outcome:
-    """Boot, capture, cut at a random moment, repair and judge."""
+def cut_once(
+    random: random.Random, folder: Path, initrd: Path, *, rotates: bool, most_s: float
+) -> Outcome:
+    """Boot, capture, cut at a random moment, repair and judge.
+
+    Half of the moments are such that the disk holds something that it was not yet told to keep.
+    """
     image, path = folder / "disk.img", folder / "disk.sock"
     make_ext4(image, DISK_BYTES)
     disk = PowerCutDisk(image, path)
     with guest(initrd, path, "rotating" if rotates else "one-file") as machine:
         machine.wait_for("sent ")
-        time.sleep(random.uniform(0.5, 12))
+        time.sleep(random.uniform(0.5, most_s))
+        if random.random() < 0.5:
+            wait_until("the disk has something to lose", disk.holds_unflushed)
+            time.sleep(random.uniform(0, 0.005))
         cut_s, gone_bytes = cut(machine, disk)
     disk.close()
     due = machine.sent_by(cut_s - GRACE_S)
     with mounted(image, folder / "disk") as files:
-        for torn in sorted(files.glob("*.partial")):
+        for torn in sorted(files.glob("*.pcapng.partial")):
             crash.repair_file(torn)
         # The guest's clock is not ours: what it sent cannot be later than all that it sent.
         outcome = crash.judge(crash.kept_files(files), due, sys.maxsize, sys.maxsize - NS_PER_S)
@@ -77,7 +86,7 @@ def cut_once(random: random.Random, folder: Path, initrd: Path, *, rotates: bool
     return outcome
 
 
-def campaign(turns: int, seed: int) -> int:
+def campaign(turns: int, seed: int, most_s: float = MOST_S) -> int:
     """Cut `turns` times, half of them with rotation; return the exit code."""
     with scratch() as shared:
         initrd = make_initrd(shared / "initrd")
@@ -87,7 +96,7 @@ def campaign(turns: int, seed: int) -> int:
 
             def turn(random: random.Random, rotates: bool = rotates) -> Outcome:
                 with scratch() as folder:
-                    return cut_once(random, folder, initrd, rotates=rotates)
+                    return cut_once(random, folder, initrd, rotates=rotates, most_s=most_s)
 
             kind = "rotating" if rotates else "one file"
             tallies.append(repeat(f"power cut, {kind}", turn, (turns + rotates) // 2, seed))

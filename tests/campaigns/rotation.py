@@ -90,7 +90,7 @@ SETTINGS = (
     Setting("size", lambda _: ("filesize:256",), send_for(1000, 250)),
     Setting("duration", lambda _: ("duration:1",), send_while(wait_s)),
     Setting("interval", lambda _: ("interval:1",), send_while(wait_s)),
-    Setting("on request", lambda _: ("files:100000",), send_while(ask)),
+    Setting("on request", lambda _: ("duration:3600",), send_while(ask)),
     Setting(
         "packets, size, duration and on request",
         lambda _: ("packets:700", "filesize:128", "duration:1"),
