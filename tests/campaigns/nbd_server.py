@@ -35,7 +35,9 @@ class PowerCutDisk:
         self._now = bytearray(image.read_bytes())
         self._unflushed: list[tuple[int, int]] = []
         self._turn = threading.Lock()
-        self._is_cut = False
+        self._cut_at_flush = False
+        self._is_cut = threading.Event()
+        self._gone_bytes = 0
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(os.fspath(path))
         self._listener.listen()
@@ -45,14 +47,20 @@ class PowerCutDisk:
     def cut(self) -> int:
         """Cut the power: nothing is answered any more; return how many written bytes are gone."""
         with self._turn:
-            self._is_cut = True
-            gone_bytes = sum(length for _, length in self._unflushed)
-            self._unflushed.clear()
-        return gone_bytes
+            if not self._is_cut.is_set():
+                self._lose()
+        return self._gone_bytes
 
-    def holds_unflushed(self) -> bool:
-        """Whether there is something to lose now."""
-        return bool(self._unflushed)
+    def cut_at_flush(self, timeout_s: float) -> None:
+        """Have the power cut by the next flush that has something to keep: it is not done."""
+        with self._turn:
+            self._cut_at_flush = True
+        self._is_cut.wait(timeout_s)
+
+    def _lose(self) -> None:
+        self._gone_bytes = sum(length for _, length in self._unflushed)
+        self._unflushed.clear()
+        self._is_cut.set()
 
     def close(self) -> None:
         """End the service, once the guest is gone."""
@@ -102,7 +110,9 @@ class PowerCutDisk:
         data = read(length) if kind == WRITE else b""
         error, answer = 0, b""
         with self._turn:
-            if self._is_cut or kind == DISCONNECT:
+            if kind == FLUSH and self._cut_at_flush and self._unflushed:
+                self._lose()
+            if self._is_cut.is_set() or kind == DISCONNECT:
                 return False
             if kind == READ:
                 answer = bytes(self._now[offset : offset + length])

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from fieldlab import tool, wait_until
+from fieldlab import tool
 
 from campaigns import crash
 from campaigns.common import NS_PER_S, Outcome, conclude, repeat, run_campaign, scratch
@@ -58,7 +58,7 @@ def cut_once(
 ) -> Outcome:
     """Boot, capture, cut at a random moment, repair and judge.
 
-    Half of the moments are such that the disk holds something that it was not yet told to keep.
+    Half of the cuts come at the worst moment: with a flush, so that all that it was for is lost.
     """
     image, path = folder / "disk.img", folder / "disk.sock"
     make_ext4(image, DISK_BYTES)
@@ -67,8 +67,7 @@ def cut_once(
         machine.wait_for("sent ")
         time.sleep(random.uniform(0.5, most_s))
         if random.random() < 0.5:
-            wait_until("the disk has something to lose", disk.holds_unflushed)
-            time.sleep(random.uniform(0, 0.005))
+            disk.cut_at_flush(GRACE_S)
         cut_s, gone_bytes = cut(machine, disk)
     disk.close()
     due = machine.sent_by(cut_s - GRACE_S)
