@@ -137,6 +137,17 @@ int ft_ethtool_set_feature(const char *device, const char *feature, bool on)
 	return ft_ethtool_feature(device, feature) == (int)on ? 0 : -EBUSY;
 }
 
+void ft_ethtool_stamping(const char *device, uint32_t *capabilities, uint32_t *rx_filters,
+			 int *phc_index)
+{
+	struct ethtool_ts_info info = {.cmd = ETHTOOL_GET_TS_INFO};
+	bool known = command(device, &info) == 0;
+
+	*capabilities = known ? info.so_timestamping : 0;
+	*rx_filters = known ? info.rx_filters : 0;
+	*phc_index = known ? info.phc_index : -1;
+}
+
 json_t *ft_ethtool_describe(const char *device)
 {
 	struct ethtool_ringparam ring = {.cmd = ETHTOOL_GRINGPARAM};

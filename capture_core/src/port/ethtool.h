@@ -21,6 +21,13 @@ int ft_ethtool_feature(const char *device, const char *feature);
 /* 0, or negative errno; -EBUSY when the driver keeps the feature as it was. */
 int ft_ethtool_set_feature(const char *device, const char *feature, bool on);
 
+/*
+ * How the driver stamps frames: SOF_TIMESTAMPING_ bits, bits of HWTSTAMP_FILTER_ numbers, and the
+ * number of its clock, -1 for none.
+ */
+void ft_ethtool_stamping(const char *device, uint32_t *capabilities, uint32_t *rx_filters,
+			 int *phc_index);
+
 /* {rx_ring, rx_ring_max, pause_rx, pause_tx, vlan_filter}; null where the driver does not say. */
 json_t *ft_ethtool_describe(const char *device);
 

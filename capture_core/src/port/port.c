@@ -2,6 +2,7 @@
 #include "ft/port.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,11 @@ const char *ft_port_backend(const struct ft_port *port)
 const char *ft_port_mode(const struct ft_port *port)
 {
 	return port->mode;
+}
+
+int ft_port_ifindex(const struct ft_port *port)
+{
+	return port->ops->is_interface ? (int)if_nametoindex(port->device) : 0;
 }
 
 unsigned ft_port_queue_count(const struct ft_port *port)

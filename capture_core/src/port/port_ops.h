@@ -22,6 +22,7 @@ struct ft_port_setting {
 
 struct ft_port_ops {
 	const char *name;
+	bool is_interface; /* `device` is an interface of this machine */
 	/* Ends with a NULL name, `blocks` is added to it. NULL: takes none; a device may then hold
 	 * commas. */
 	const struct ft_port_key *keys;
