@@ -70,12 +70,9 @@ static bool needs_guardian(const struct ft_capture_run *run)
 {
 	if (ft_session_wanted(run->settings->output))
 		return true;
-	for (unsigned i = 0; i < run->port_count; i++) {
-		const char *backend = ft_port_backend(run->ports[i].shared.port);
-
-		if (strcmp(backend, "file") != 0 && strcmp(backend, "synth") != 0)
+	for (unsigned i = 0; i < run->port_count; i++)
+		if (ft_port_ifindex(run->ports[i].shared.port) != 0)
 			return true;
-	}
 	return false;
 }
 
@@ -137,6 +134,8 @@ static int start_all(struct ft_capture_run *run, struct ft_error *error)
 {
 	int rc = begin_session(run, error);
 
+	for (unsigned i = 0; i < run->port_count; i++)
+		ft_watch_add(&run->watch, run->ports[i].shared.port);
 	if (rc == 0)
 		rc = ft_capture_start_ports(run, error);
 	if (rc == 0)

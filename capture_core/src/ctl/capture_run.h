@@ -9,6 +9,7 @@
 #include "ctl/guardian.h"
 #include "ctl/privileges.h"
 #include "ctl/session.h"
+#include "ctl/watch.h"
 #include "ft/capture.h"
 #include "ft/filter.h"
 #include "ft/ledger.h"
@@ -48,6 +49,7 @@ struct ft_capture_run {
 	struct ft_session *session; /* NULL: not into a directory */
 	struct ft_guardian *guardian;
 	struct ft_privileges privileges;
+	struct ft_watch watch;
 	bool ring;		  /* files are named and numbered as a ring's */
 	char path[FT_PATH_BYTES]; /* of the file, or what ring names are made from */
 	struct ft_output *stream; /* NULL: capture files */

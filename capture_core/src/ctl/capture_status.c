@@ -164,6 +164,7 @@ static const char *tick(void *engine)
 		return "end of input";
 	if (run->output_told && run->stream != NULL)
 		return "output closed"; /* a stream's reader does not come back */
+	ft_watch_look(&run->watch, run->manager);
 	ft_capture_rotate_when_due(run);
 	if (run->session != NULL)
 		ft_session_sample_clock(run->session);
