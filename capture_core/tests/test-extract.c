@@ -325,7 +325,7 @@ static uint32_t draw_frame(uint8_t *frame)
 	frame[at + 1] = (uint8_t)type;
 	at += 2;
 	if (type == 0x0800) {
-		frame[at] = random() % 4 == 0 ? 0x46 : 0x45;
+		frame[at] = (uint8_t[]){0x45, 0x45, 0x45, 0x46, 0x44, 0x65}[random() % 6];
 		frame[at + 6] = random() % 3 == 0 ? 0x20 : 0; /* more fragments */
 		frame[at + 7] = random() % 3 == 0;	      /* not the first one */
 		frame[at + 9] = protocols[random() % 4];
@@ -341,6 +341,8 @@ static uint32_t draw_frame(uint8_t *frame)
 		memcpy(frame + at + 14, "\x0a\0\0", 3);
 		memcpy(frame + at + 24, "\x0a\0\0", 3);
 	}
+	if (random() % 10 == 0)
+		return at + (uint32_t)random() % 40;
 	return 60 + (uint32_t)random() % 40;
 }
 
