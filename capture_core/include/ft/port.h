@@ -123,11 +123,14 @@ void ft_port_read_wire(struct ft_port *port, struct ft_port_wire *wire);
 /* Close sockets, restore settings. Accepts NULL. */
 void ft_port_free(struct ft_port *port);
 
-const char *ft_port_name(const struct ft_port *port); /* as the user wrote it, without back end */
+/* The device as the user wrote it, without back end and keys. */
+const char *ft_port_name(const struct ft_port *port);
 const char *ft_port_backend(const struct ft_port *port); /* "afpacket", "file" */
 const char *ft_port_mode(const struct ft_port *port);	 /* the mode obtained: "tpacket_v3", ... */
 /* How many queues there are, from open on. */
 unsigned ft_port_queue_count(const struct ft_port *port);
+/* How many chunks the user reserves for the port by `blocks=N`; 0: does not say. */
+unsigned ft_port_blocks(const struct ft_port *port);
 /* Whether the source can wait for us: a file can, a wire cannot. */
 bool ft_port_waits(const struct ft_port *port);
 unsigned ft_port_interface_count(const struct ft_port *port);

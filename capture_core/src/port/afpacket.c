@@ -553,8 +553,11 @@ static void afpacket_free(struct ft_port *port)
 	free(a);
 }
 
+static const struct ft_port_key keys[] = {{"queues", 1, FT_PORT_MAX_QUEUES}, {NULL}};
+
 const struct ft_port_ops ft_port_afpacket = {
 	.name = "afpacket",
+	.keys = keys,
 	.create = afpacket_create,
 	.open = afpacket_open,
 	.start = afpacket_start,

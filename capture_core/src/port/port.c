@@ -2,14 +2,19 @@
 #include "ft/port.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "port/arista.h"
 #include "port/port_ops.h"
 
-static const struct ft_port_ops *const backends[] = {&ft_port_afpacket, &ft_port_file};
+#define LINKTYPE_ETHERNET 1
 
-/* `[backend:]device`; a bare `-` is stdin, any other bare device an interface. */
+static const struct ft_port_ops *const backends[] = {&ft_port_afpacket, &ft_port_file,
+						     &ft_port_synth};
+
+/* `[backend:]device[,key=value...]`; a bare `-` is stdin, any other bare device an interface. */
 static const struct ft_port_ops *choose_backend(const char *spec, const char **device)
 {
 	for (unsigned i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
@@ -36,12 +41,10 @@ int ft_port_create(const char *spec, const struct ft_port_options *options, stru
 	p->ops = choose_backend(spec, &device);
 	p->options = *options;
 	p->queue_count = 1;
-	p->device = strdup(device);
-	if (device[0] == '\0')
+	rc = ft_port_parse_keys(p, device, error);
+	if (rc == 0 && p->device[0] == '\0')
 		rc = ft_fail(error, -EINVAL, "port '%s' names no device", spec);
-	else if (p->device == NULL)
-		rc = ft_fail(error, -ENOMEM, "out of memory");
-	else
+	if (rc == 0)
 		rc = p->ops->create(p, error);
 	if (rc != 0) {
 		ft_port_free(p);
@@ -51,9 +54,32 @@ int ft_port_create(const char *spec, const struct ft_port_options *options, stru
 	return 0;
 }
 
+/* Switches stamp Ethernet frames, whatever back end receives them. */
+static int expect_arista_stamps(struct ft_port *port, struct ft_error *error)
+{
+	for (unsigned i = 0; i < port->interface_count; i++) {
+		struct ft_port_interface *interface = &port->interfaces[i];
+
+		if (interface->link_type != LINKTYPE_ETHERNET)
+			return ft_fail(error, -EINVAL,
+				       "port '%s': -t arista: link type %u is not Ethernet, so no "
+				       "switch stamped its frames",
+				       port->device, interface->link_type);
+		interface->timestamps = "arista";
+		snprintf(interface->clock, sizeof(interface->clock),
+			 "as written by a switch (EtherType 0xd28b), TAI-UTC 37 s applied where "
+			 "it says TAI");
+	}
+	return 0;
+}
+
 int ft_port_open(struct ft_port *port, struct ft_error *error)
 {
-	return port->ops->open(port, error);
+	int rc = port->ops->open(port, error);
+
+	if (rc == 0 && port->options.stamps == FT_STAMPS_ARISTA)
+		rc = expect_arista_stamps(port, error);
+	return rc;
 }
 
 int ft_port_start(struct ft_port *port, struct ft_error *error)
@@ -64,7 +90,12 @@ int ft_port_start(struct ft_port *port, struct ft_error *error)
 int ft_port_receive(struct ft_port *port, unsigned queue, struct ft_frame *frames, int timeout_ms,
 		    struct ft_error *error)
 {
-	return port->ops->receive(port, queue, frames, timeout_ms, error);
+	int count = port->ops->receive(port, queue, frames, timeout_ms, error);
+
+	if (port->options.stamps == FT_STAMPS_ARISTA)
+		for (int i = 0; i < count; i++)
+			ft_arista_stamp(&frames[i]);
+	return count;
 }
 
 void ft_port_release(struct ft_port *port, unsigned queue)
@@ -95,7 +126,7 @@ void ft_port_free(struct ft_port *port)
 		return;
 	if (port->state != NULL)
 		port->ops->free(port);
-	free(port->device);
+	free(port->text);
 	free(port);
 }
 
@@ -117,6 +148,11 @@ const char *ft_port_mode(const struct ft_port *port)
 unsigned ft_port_queue_count(const struct ft_port *port)
 {
 	return port->queue_count;
+}
+
+unsigned ft_port_blocks(const struct ft_port *port)
+{
+	return (unsigned)ft_port_key_number(port, "blocks", 0);
 }
 
 bool ft_port_waits(const struct ft_port *port)
