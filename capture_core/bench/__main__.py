@@ -25,7 +25,7 @@ def main(names: list[str]) -> None:
     for name in names or SECTIONS:
         try:
             SECTIONS[name]()
-        except LabError as error:
+        except (LabError, RuntimeError) as error:
             sys.exit(f"bench: {name}: {error}")
         sys.stdout.write("\n")
 

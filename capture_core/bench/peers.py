@@ -71,8 +71,12 @@ def measure(link: Lab, command: Command, folder: Path, stream: Sequence[str]) ->
     output, sending = folder / "capture", folder / "sender.json"
     before = _frames_received(link.right)
     argv = link.right.command(*command(link.right.port, output))
-    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(SETTLE_S)
+    with (folder / "words").open("w+") as words:
+        process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=words)
+        time.sleep(SETTLE_S)
+        if process.poll() is not None:
+            words.seek(0)
+            raise RuntimeError(words.read().strip())
     size = ("--size", str(FRAME_BYTES), "--report", str(sending))
     link.left.run(*ft_generate("-o", link.left.port, *size, *stream))
     time.sleep(SETTLE_S)
