@@ -33,7 +33,7 @@ static int make_pcapng_header(struct ft_capture_run *run, struct ft_error *error
 	const struct ft_pcapng_statistics nothing = {.now_ns = ft_clock_utc_ns()};
 	size_t room = ALIGNED((run->interface_count + 2) * (size_t)FT_PCAPNG_HEADER_BYTES), used,
 	       bytes;
-	uint8_t *out = run->header = malloc(room);
+	uint8_t *out = run->header = aligned_alloc(FT_CHUNK_ALIGNMENT, room);
 
 	if (out == NULL)
 		return ft_fail(error, -ENOMEM, "out of memory");

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <linux/ethtool.h>
+#include <linux/net_tstamp.h>
 #include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,5 +155,57 @@ json_t *ft_ethtool_describe(const char *device)
 			    known ? json_boolean(pause.tx_pause != 0) : json_null());
 	json_object_set_new(object, "vlan_filter",
 			    vlan_filter >= 0 ? json_boolean(vlan_filter) : json_null());
+	return object;
+}
+
+static json_t *text_or_null(const char *text, size_t bytes)
+{
+	size_t length = strnlen(text, bytes);
+
+	return length > 0 ? json_stringn(text, length) : json_null();
+}
+
+static json_t *permanent_address(const char *device)
+{
+	struct {
+		struct ethtool_perm_addr address;
+		uint8_t bytes[32];
+	} request = {.address.cmd = ETHTOOL_GPERMADDR, .address.size = sizeof(request.bytes)};
+	char text[3 * sizeof(request.bytes)] = "";
+	uint8_t any = 0;
+
+	if (command(device, &request) != 0 || request.address.size > sizeof(request.bytes))
+		return json_null();
+	for (uint32_t i = 0; i < request.address.size; i++) {
+		any |= request.bytes[i];
+		sprintf(text + 3 * i, "%02x%s", request.bytes[i],
+			i + 1 < request.address.size ? ":" : "");
+	}
+	return any != 0 ? json_string(text) : json_null();
+}
+
+json_t *ft_ethtool_identify(const char *device)
+{
+	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
+	struct ethtool_ts_info stamps = {.cmd = ETHTOOL_GET_TS_INFO};
+	uint64_t speed_bps = ft_ethtool_speed_bps(device);
+	json_t *object;
+
+	if (command(device, &driver) != 0)
+		return json_null();
+	if (command(device, &stamps) != 0)
+		stamps.phc_index = -1;
+	object = json_object();
+	json_object_set_new(object, "driver", text_or_null(driver.driver, sizeof(driver.driver)));
+	json_object_set_new(object, "driver_version",
+			    text_or_null(driver.version, sizeof(driver.version)));
+	json_object_set_new(object, "firmware",
+			    text_or_null(driver.fw_version, sizeof(driver.fw_version)));
+	json_object_set_new(object, "bus", text_or_null(driver.bus_info, sizeof(driver.bus_info)));
+	json_object_set_new(object, "permanent_address", permanent_address(device));
+	json_object_set_new(object, "speed_bps",
+			    speed_bps != 0 ? json_integer((json_int_t)speed_bps) : json_null());
+	json_object_set_new(object, "phc_index",
+			    stamps.phc_index >= 0 ? json_integer(stamps.phc_index) : json_null());
 	return object;
 }

@@ -24,4 +24,10 @@ int ft_ethtool_set_feature(const char *device, const char *feature, bool on);
 /* {rx_ring, rx_ring_max, pause_rx, pause_tx, vlan_filter}; null where the driver does not say. */
 json_t *ft_ethtool_describe(const char *device);
 
+/*
+ * {driver, driver_version, firmware, bus, permanent_address, speed_bps, phc_index}; null where the
+ * driver does not say, and instead of all of it where there is no such interface.
+ */
+json_t *ft_ethtool_identify(const char *device);
+
 #endif

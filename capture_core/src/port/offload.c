@@ -117,11 +117,15 @@ static unsigned long network_namespace(void)
 	return stat("/proc/self/ns/net", &status) == 0 ? (unsigned long)status.st_ino : 0;
 }
 
-/* Switch on what the state file names, if the port is still the one it speaks of. */
-static void restore_from(int fd, int ifindex)
+/*
+ * Switch on what the state file names, if the port is still the one it speaks of. False when
+ * something stays off for want of privileges: it is then left for who has them.
+ */
+static bool restore_from(int fd, int ifindex)
 {
 	char device[IF_NAMESIZE];
 	json_t *state, *name;
+	bool permitted = true;
 	size_t index;
 
 	lseek(fd, 0, SEEK_SET);
@@ -129,11 +133,13 @@ static void restore_from(int fd, int ifindex)
 	if (if_indextoname((unsigned)ifindex, device) != NULL) {
 		json_array_foreach(json_object_get(state, "on"), index, name)
 		{
-			if (json_is_string(name))
-				ft_ethtool_set_feature(device, json_string_value(name), true);
+			if (json_is_string(name) &&
+			    ft_ethtool_set_feature(device, json_string_value(name), true) == -EPERM)
+				permitted = false;
 		}
 	}
 	json_decref(state);
+	return permitted;
 }
 
 /* A lock that can be had alone belongs to nobody alive: restore and forget. */
@@ -141,8 +147,8 @@ static void restore_unless_used(int fd, const char *path, int ifindex)
 {
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
 		return;
-	restore_from(fd, ifindex);
-	unlink(path);
+	if (restore_from(fd, ifindex))
+		unlink(path);
 }
 
 static void restore_after_crashes(const char *directory)
@@ -274,6 +280,20 @@ void ft_offload_restore(struct ft_offload *offload)
 	memcpy(path, offload->path, sizeof(path));
 	turn = take_turn(dirname(path));
 	let_go(offload);
+	if (turn >= 0)
+		close(turn);
+}
+
+void ft_offload_restore_ended(void)
+{
+	char directory[PATH_MAX - 64];
+	struct ft_error error;
+	int turn;
+
+	if (state_directory(directory, sizeof(directory), &error) != 0)
+		return;
+	turn = take_turn(directory);
+	restore_after_crashes(directory);
 	if (turn >= 0)
 		close(turn);
 }

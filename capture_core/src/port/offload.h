@@ -27,7 +27,13 @@ struct ft_offload {
 int ft_offload_stop(const char *device, int ifindex, struct ft_offload *offload,
 		    struct ft_error *error);
 
-/* Undo it, unless another engine still needs it. */
+/*
+ * Undo it, unless another engine still needs it. An engine that has dropped its privileges only
+ * lets go, and leaves the rest to its guardian (ctl/guardian.h).
+ */
 void ft_offload_restore(struct ft_offload *offload);
+
+/* Restore what engines of this network namespace that have ended left. */
+void ft_offload_restore_ended(void);
 
 #endif

@@ -101,6 +101,16 @@ uint64_t ft_file_make_room(struct ft_file *file, uint64_t bytes, struct ft_error
 	return usable < bytes ? usable : bytes;
 }
 
+bool ft_file_give_up_direct(struct ft_file *file)
+{
+	int flags = fcntl(file->fd, F_GETFL);
+
+	if (!file->direct || flags < 0 || fcntl(file->fd, F_SETFL, flags & ~O_DIRECT) != 0)
+		return false;
+	file->direct = false;
+	return true;
+}
+
 int ft_file_append(struct ft_file *file, const void *data, size_t bytes, struct ft_error *error)
 {
 	size_t wrote = 0;
@@ -109,7 +119,8 @@ int ft_file_append(struct ft_file *file, const void *data, size_t bytes, struct 
 		ssize_t count = pwrite(file->fd, (const char *)data + wrote, bytes - wrote,
 				       (off_t)(file->size_bytes + wrote));
 
-		if (count < 0 && errno == EINTR)
+		if (count < 0 &&
+		    (errno == EINTR || (errno == EINVAL && ft_file_give_up_direct(file))))
 			continue;
 		if (count <= 0)
 			return ft_fail(error, count < 0 ? -errno : -ENOSPC, "writing %s: %s",

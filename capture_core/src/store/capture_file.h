@@ -55,6 +55,12 @@ int ft_file_open(const char *path, uint64_t number, bool direct, struct ft_file 
  */
 uint64_t ft_file_make_room(struct ft_file *file, uint64_t bytes, struct ft_error *error);
 
+/*
+ * Direct I/O was refused: a limit in the middle of a page, an alignment of 64 KiB. From here on the
+ * file is written through the page cache. False when it was already.
+ */
+bool ft_file_give_up_direct(struct ft_file *file);
+
 /* Write at the end, at once; for the few blocks that no hot thread made. */
 int ft_file_append(struct ft_file *file, const void *data, size_t bytes, struct ft_error *error);
 

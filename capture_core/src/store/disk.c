@@ -101,10 +101,10 @@ void ft_disk_give(struct ft_disk *disk, const struct ft_disk_job *given, int slo
 	if (job->what == FT_DISK_SYNC || job->what == FT_DISK_LAST_SYNC)
 		io_uring_prep_fsync(sqe, job->file->fd, IORING_FSYNC_DATASYNC);
 	else if (is_registered(disk, slot))
-		io_uring_prep_write_fixed(sqe, job->file->fd, job->data, job->bytes, job->offset,
-					  slot);
+		io_uring_prep_write_fixed(sqe, job->file->fd, job->chunk->data, job->bytes,
+					  job->offset, slot);
 	else
-		io_uring_prep_write(sqe, job->file->fd, job->data, job->bytes, job->offset);
+		io_uring_prep_write(sqe, job->file->fd, job->chunk->data, job->bytes, job->offset);
 	io_uring_sqe_set_data64(sqe, disk->tail - 1);
 	disk->unsubmitted++;
 }
@@ -152,8 +152,10 @@ void ft_disk_wait(struct ft_disk *disk, int timeout_ms)
 /* The kernel may take less than asked: a full disk, a signal. Go on from there, once more. */
 static void finish_short_write(struct ft_disk_job *job)
 {
+	if (job->result == -EINVAL && ft_file_give_up_direct(job->file))
+		job->result = 0;
 	while (job->result >= 0 && (uint32_t)job->result < job->bytes) {
-		ssize_t more = pwrite(job->file->fd, (char *)job->data + job->result,
+		ssize_t more = pwrite(job->file->fd, (char *)job->chunk->data + job->result,
 				      job->bytes - (uint32_t)job->result,
 				      (off_t)job->offset + job->result);
 
@@ -183,7 +185,7 @@ struct ft_disk_job *ft_disk_take(struct ft_disk *disk)
 	if (!job->done)
 		return NULL;
 	disk->head++;
-	if (job->what == FT_DISK_CHUNK || job->what == FT_DISK_HEADER)
+	if (job->what == FT_DISK_CHUNK)
 		finish_short_write(job);
 	return job;
 }

@@ -20,8 +20,7 @@
 #define FT_DISK_DEPTH 32u
 
 enum ft_disk_what {
-	FT_DISK_CHUNK,	/* of a hot thread */
-	FT_DISK_HEADER, /* the file's first chunk, in memory that is freed afterwards */
+	FT_DISK_CHUNK,
 	FT_DISK_SYNC,
 	FT_DISK_CLOSE,	   /* nothing to do: all that was given before for this file is done */
 	FT_DISK_LAST_SYNC, /* of a file that is complete */
@@ -31,7 +30,6 @@ struct ft_disk_job {
 	enum ft_disk_what what;
 	struct ft_file *file;
 	struct ft_chunk *chunk;
-	void *data;
 	uint64_t offset;
 	uint32_t bytes;
 	int32_t result; /* bytes written, or a negative errno */

@@ -69,6 +69,8 @@ int ft_index_open(const char *path, struct ft_index_reader **opened, struct ft_e
 		return ft_fail(error, -ENOMEM, "index %s: out of memory", path);
 	}
 	reader->file = fopen(path, "re");
+	if (reader->file != NULL)
+		setvbuf(reader->file, NULL, _IOFBF, 64u << 10);
 	if (reader->file == NULL)
 		rc = ft_fail(error, -errno, "index %s: %s", path, strerror(errno));
 	else

@@ -25,7 +25,8 @@ struct ft_indexer {
 	struct ft_flow_key flow_key;
 	struct ft_retention retention;
 	bool pcapng;
-	/* With so many chunks here digesting is put off: half of all, or none where sources wait. */
+	/* With so many chunks here digesting is put off: half of all, or none where sources wait.
+	 */
 	unsigned max_waiting;
 
 	struct ft_ring chunks; /* writer to indexer: on disk */

@@ -63,29 +63,20 @@ static void give_back(struct ft_chunk *chunk)
 
 /* --- files ---------------------------------------------------------------------------------- */
 
-static int give_header(struct ft_writer *writer, struct ft_file *file)
+static int write_header(struct ft_writer *writer, struct ft_file *file)
 {
-	const struct ft_chunk_mark mark = {
+	struct ft_chunk_mark mark = {
 		.sequence = writer->next_sequence,
 		.synced_ns = atomic_load_explicit(&writer->synced_ns, memory_order_relaxed),
 	};
-	struct ft_disk_job job = {
-		.what = FT_DISK_HEADER, .file = file, .bytes = (uint32_t)writer->header_bytes};
 
-	if (posix_memalign(&job.data, FT_CHUNK_ALIGNMENT, writer->header_bytes) != 0)
-		return ft_fail(&writer->error, -ENOMEM, "out of memory");
-	memcpy(job.data, writer->header, writer->header_bytes);
 	if (writer->pcapng) {
-		struct ft_chunk_mark whole = mark;
-
-		memcpy(whole.session, writer->session, sizeof(whole.session));
-		ft_pcapng_seal_chunk(job.data, writer->header_bytes, &whole);
+		memcpy(mark.session, writer->session, sizeof(mark.session));
+		ft_pcapng_seal_chunk(writer->header, writer->header_bytes, &mark);
 		file->first_sequence = file->last_sequence = writer->next_sequence++;
 	}
-	ft_file_make_room(file, job.bytes, &writer->error);
-	file->size_bytes = job.bytes;
-	ft_disk_give(&writer->disk, &job, -1);
-	return 0;
+	ft_file_make_room(file, writer->header_bytes, &writer->error);
+	return ft_file_append(file, writer->header, writer->header_bytes, &writer->error);
 }
 
 static int open_file(struct ft_writer *writer, uint64_t number)
@@ -104,7 +95,7 @@ static int open_file(struct ft_writer *writer, uint64_t number)
 	writer->file->hashed = writer->hashed;
 	ft_indexer_expect(writer->indexer, writer->file);
 	atomic_store_explicit(&writer->file_number, number, memory_order_relaxed);
-	return give_header(writer, writer->file);
+	return write_header(writer, writer->file);
 }
 
 /* After what was given for it before, the file goes to the indexer. */
@@ -163,7 +154,6 @@ static void place(struct ft_writer *writer, struct ft_chunk *chunk)
 	}
 	chunk->written_to = file;
 	chunk->offset = whole.offset = file->size_bytes;
-	whole.data = chunk->data;
 	whole.bytes = chunk->used_bytes;
 	file->size_bytes += chunk->used_bytes;
 	atomic_store_explicit(&writer->file_bytes, file->size_bytes, memory_order_relaxed);
@@ -291,18 +281,6 @@ static void end_sync(struct ft_writer *writer, const struct ft_disk_job *job)
 	atomic_store_explicit(&writer->synced_ns, job->given_ns, memory_order_relaxed);
 }
 
-static void end_header(struct ft_writer *writer, const struct ft_disk_job *job)
-{
-	free(job->data);
-	if (job->result == (int32_t)job->bytes)
-		return;
-	if (!has_failed(writer))
-		ft_fail(&writer->error, -EIO, "writing %s: %s", job->file->path,
-			strerror(job->result < 0 ? -job->result : ENOSPC));
-	fail(writer);
-	job->file->size_bytes = 0;
-}
-
 static void end_chunk(struct ft_writer *writer, const struct ft_disk_job *job)
 {
 	if (job->result != (int32_t)job->bytes || job->offset >= job->file->size_bytes)
@@ -314,9 +292,6 @@ static void end_chunk(struct ft_writer *writer, const struct ft_disk_job *job)
 static void end_job(struct ft_writer *writer, const struct ft_disk_job *job)
 {
 	switch (job->what) {
-	case FT_DISK_HEADER:
-		end_header(writer, job);
-		break;
 	case FT_DISK_CHUNK:
 		end_chunk(writer, job);
 		break;
@@ -451,21 +426,15 @@ static void *run(void *argument)
 
 static int open_stream(struct ft_writer *writer, struct ft_error *error)
 {
-	const struct ft_chunk_mark mark = {.sequence = writer->next_sequence};
-	struct ft_chunk_mark whole = mark;
-	uint8_t *header = malloc(writer->header_bytes);
+	struct ft_chunk_mark mark = {.sequence = writer->next_sequence};
 	size_t wrote;
 
-	if (header == NULL)
-		return ft_fail(error, -ENOMEM, "out of memory");
-	memcpy(header, writer->header, writer->header_bytes);
-	memcpy(whole.session, writer->session, sizeof(whole.session));
+	memcpy(mark.session, writer->session, sizeof(mark.session));
 	if (writer->pcapng) {
-		ft_pcapng_seal_chunk(header, writer->header_bytes, &whole);
+		ft_pcapng_seal_chunk(writer->header, writer->header_bytes, &mark);
 		writer->next_sequence++;
 	}
-	wrote = ft_output_write(writer->stream, header, writer->header_bytes, error);
-	free(header);
+	wrote = ft_output_write(writer->stream, writer->header, writer->header_bytes, error);
 	return wrote == writer->header_bytes ? 0 : -EIO;
 }
 

@@ -28,8 +28,9 @@ struct ft_writer {
 	bool ring;
 	bool pcapng;
 	bool hashed;
-	bool direct;	       /* try O_DIRECT */
-	const uint8_t *header; /* what every file begins with: section and interfaces, or pcap's */
+	bool direct;	 /* try O_DIRECT */
+	uint8_t *header; /* what every file begins with: section and interfaces, or pcap's; aligned
+			  */
 	size_t header_bytes;
 	uint8_t session[16];
 	struct ft_flow_key flow_key;
