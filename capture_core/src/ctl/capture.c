@@ -3,6 +3,7 @@
 #include "ft/capture.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,13 +60,29 @@ static void close_all(struct ft_capture_run *run)
 {
 	ft_capture_close_output(run);
 	ft_capture_close_ports(run);
+	ft_guardian_free(run->guardian); /* restores the ports that are closed now */
+	ft_session_free(run->session);
 	ft_manager_free(run->manager);
+}
+
+/* A receipt is to be signed, or a port may need something switched on again. */
+static bool needs_guardian(const struct ft_capture_run *run)
+{
+	if (ft_session_wanted(run->settings->output))
+		return true;
+	for (unsigned i = 0; i < run->port_count; i++)
+		if (ft_port_ifindex(run->ports[i].shared.port) != 0)
+			return true;
+	return false;
 }
 
 static int open_all(struct ft_capture_run *run, struct ft_error *error)
 {
 	int rc = draw_keys(run, error);
 
+	if (rc == 0 && needs_guardian(run))
+		rc = ft_guardian_start(ft_session_wanted(run->settings->output), &run->guardian,
+				       error);
 	if (rc == 0)
 		rc = ft_capture_open_ports(run, error);
 	if (rc == 0)
@@ -75,21 +92,71 @@ static int open_all(struct ft_capture_run *run, struct ft_error *error)
 	return rc;
 }
 
+static int begin_session(struct ft_capture_run *run, struct ft_error *error)
+{
+	struct ft_port *ports[FT_CAPTURE_MAX_PORTS];
+	const struct ft_session_facts facts = {
+		.program = PROGRAM,
+		.name = ft_manager_name(run->manager),
+		.id = run->session_id,
+		.ports = ports,
+		.port_count = run->port_count,
+	};
+
+	if (run->session == NULL)
+		return 0;
+	for (unsigned i = 0; i < run->port_count; i++)
+		ports[i] = run->ports[i].shared.port;
+	return ft_session_begin(run->session, &facts, error);
+}
+
+/* Where files come and go while the run has no privileges. */
+static int drop_privileges(struct ft_capture_run *run, struct ft_error *error)
+{
+	const char *directories[3];
+	char output[FT_PATH_BYTES], report[FT_PATH_BYTES];
+	unsigned count = 0;
+
+	directories[count++] = ft_manager_directory(run->manager);
+	if (run->stream == NULL) {
+		snprintf(output, sizeof(output), "%s", run->path);
+		directories[count++] = dirname(output);
+	}
+	if (run->settings->report != NULL && strcmp(run->settings->report, "-") != 0) {
+		snprintf(report, sizeof(report), "%s", run->settings->report);
+		directories[count++] = dirname(report);
+	}
+	return ft_privileges_drop(directories, count, &run->privileges, error);
+}
+
+/* Open the windows, give up privileges, start what takes frames, and say that all is ready. */
+static int start_all(struct ft_capture_run *run, struct ft_error *error)
+{
+	int rc = begin_session(run, error);
+
+	for (unsigned i = 0; i < run->port_count; i++)
+		ft_watch_add(&run->watch, run->ports[i].shared.port);
+	if (rc == 0)
+		rc = ft_capture_start_ports(run, error);
+	if (rc == 0)
+		rc = drop_privileges(run, error);
+	if (rc == 0)
+		rc = ft_capture_start_output(run, error);
+	if (rc == 0)
+		rc = ft_capture_start_threads(run, error);
+	if (rc != 0)
+		return rc;
+	run->started_ns = ft_manager_publish(run->manager, error);
+	return run->started_ns != 0 ? 0 : -EIO;
+}
+
 /* All that happens between opened ports and the report. */
 static int capture(struct ft_capture_run *run, struct ft_error *error)
 {
 	int rc;
 
 	set_limits(run);
-	rc = ft_capture_start_ports(run, error);
-	if (rc == 0)
-		rc = ft_capture_start_output(run, error);
-	if (rc == 0)
-		rc = ft_capture_start_threads(run, error);
-	if (rc == 0) {
-		run->started_ns = ft_manager_publish(run->manager, error);
-		rc = run->started_ns != 0 ? 0 : -EIO;
-	}
+	rc = start_all(run, error);
 	if (rc == 0)
 		run->stop_reason = ft_capture_wait(run);
 	ft_capture_drain(run);
@@ -99,16 +166,24 @@ static int capture(struct ft_capture_run *run, struct ft_error *error)
 	return rc;
 }
 
-static int write_report(struct ft_capture_run *run, struct ft_error *error)
+static int write_reports(struct ft_capture_run *run, struct ft_error *error)
 {
 	json_t *report;
-	int rc;
+	int rc = 0;
 
-	if (run->settings->report == NULL)
+	if (run->settings->report == NULL && run->session == NULL)
 		return 0;
 	report = ft_capture_report(run);
-	rc = report != NULL ? ft_report_write(run->settings->report, report, error)
-			    : ft_fail(error, -ENOMEM, "--report: out of memory");
+	if (report == NULL)
+		return ft_fail(error, -ENOMEM, "--report: out of memory");
+	if (run->session != NULL)
+		rc = ft_session_end(run->session, report, run->guardian, error);
+	if (rc == -EPROTO) { /* written, and not signed */
+		fprintf(stderr, PROGRAM ": %s\n", error->text);
+		rc = 0;
+	}
+	if (run->settings->report != NULL && rc == 0)
+		rc = ft_report_write(run->settings->report, report, error);
 	json_decref(report);
 	return rc;
 }
@@ -134,7 +209,7 @@ static int run_capture(struct ft_capture_run *run, struct ft_error *error)
 		return rc;
 	if (!run->settings->quiet)
 		ft_capture_summarize(run);
-	return write_report(run, error);
+	return write_reports(run, error);
 }
 
 int ft_capture_run(const struct ft_capture_settings *settings)

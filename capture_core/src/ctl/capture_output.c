@@ -10,7 +10,9 @@
 
 #include "ctl/capture_run.h"
 #include "ft/clock.h"
+#include "store/recover.h"
 
+#define SESSION_STEM	  "capture"
 #define SERVE_MS	  5
 #define WAIT_US		  100000
 #define PCAP_HEADER_BYTES 24u
@@ -113,9 +115,9 @@ static void set_up_writer(struct ft_capture_run *run)
 
 	writer->stream = run->stream;
 	writer->path = run->path;
-	writer->ring = settings->ring.on;
+	writer->ring = run->ring;
 	writer->pcapng = !settings->pcap;
-	writer->hashed = settings->report != NULL;
+	writer->hashed = settings->report != NULL || run->session != NULL;
 	memcpy(writer->session, run->session_id, sizeof(writer->session));
 	writer->flow_key = run->flow_key;
 	writer->rotation = &run->rotation;
@@ -140,16 +142,53 @@ static void set_up_writer(struct ft_capture_run *run)
 	}
 }
 
-int ft_capture_open_output(struct ft_capture_run *run, struct ft_error *error)
+static int choose_session(struct ft_capture_run *run, struct ft_error *error)
 {
+	const char *output = run->settings->output,
+		   *extension = run->settings->pcap ? "pcap" : "pcapng";
+	int rc = ft_session_open(output, &run->session, error);
+
+	if (rc != 0)
+		return rc;
+	if (ft_session_is_nested(run->session)) {
+		fprintf(stderr, FT_CAPTURE_PROGRAM ": %s holds a session already; this one is %s\n",
+			output, ft_session_directory(run->session));
+		snprintf(run->path, sizeof(run->path), "%s/" SESSION_STEM ".%s", output, extension);
+		ft_recover(run->path, true);
+	}
+	snprintf(run->path, sizeof(run->path), "%s/" SESSION_STEM ".%s",
+		 ft_session_directory(run->session), extension);
+	return 0;
+}
+
+/* Where files will be; what is left there is mended. */
+static int choose_path(struct ft_capture_run *run, struct ft_error *error)
+{
+	const char *output = run->settings->output;
 	int rc = 0;
 
-	if (run->settings->output[0] == '\0')
+	if (output[0] == '\0')
 		return ft_fail(error, -EINVAL, "-w: name a file, or null:");
-	if (strlen(run->settings->output) >= PATH_MAX)
+	if (strlen(output) >= PATH_MAX)
 		return ft_fail(error, -ENAMETOOLONG, "-w: the path is too long");
-	snprintf(run->path, sizeof(run->path), "%s", run->settings->output);
-	if (is_stream(run->settings->output))
+	run->ring = run->settings->ring.on;
+	snprintf(run->path, sizeof(run->path), "%s", output);
+	if (ft_session_wanted(output)) {
+		run->ring = true;
+		rc = choose_session(run, error);
+	} else if (is_stream(output)) {
+		return 0;
+	}
+	if (rc == 0)
+		ft_recover(run->path, run->ring);
+	return rc;
+}
+
+int ft_capture_open_output(struct ft_capture_run *run, struct ft_error *error)
+{
+	int rc = choose_path(run, error);
+
+	if (rc == 0 && run->session == NULL && is_stream(run->settings->output))
 		rc = open_stream(run, error);
 	if (rc == 0)
 		rc = run->settings->pcap ? make_pcap_header(run, error)

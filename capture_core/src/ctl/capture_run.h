@@ -6,6 +6,10 @@
 #ifndef FT_CTL_CAPTURE_RUN_H
 #define FT_CTL_CAPTURE_RUN_H
 
+#include "ctl/guardian.h"
+#include "ctl/privileges.h"
+#include "ctl/session.h"
+#include "ctl/watch.h"
 #include "ft/capture.h"
 #include "ft/filter.h"
 #include "ft/ledger.h"
@@ -42,6 +46,11 @@ struct ft_capture_run {
 	unsigned interface_count;
 	unsigned hot_count;
 	struct ft_capture_port ports[FT_CAPTURE_MAX_PORTS];
+	struct ft_session *session; /* NULL: not into a directory */
+	struct ft_guardian *guardian;
+	struct ft_privileges privileges;
+	struct ft_watch watch;
+	bool ring;		  /* files are named and numbered as a ring's */
 	char path[FT_PATH_BYTES]; /* of the file, or what ring names are made from */
 	struct ft_output *stream; /* NULL: capture files */
 	uint8_t *header;	  /* what every file begins with */

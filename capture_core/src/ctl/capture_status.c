@@ -164,7 +164,10 @@ static const char *tick(void *engine)
 		return "end of input";
 	if (run->output_told && run->stream != NULL)
 		return "output closed"; /* a stream's reader does not come back */
+	ft_watch_look(&run->watch, run->manager);
 	ft_capture_rotate_when_due(run);
+	if (run->session != NULL)
+		ft_session_sample_clock(run->session);
 	if (limit_ns != 0 && ft_clock_monotonic_ns() - run->waiting_since_ns >= limit_ns)
 		return "duration";
 	return NULL;
@@ -279,13 +282,14 @@ static json_t *report_ports(const struct ft_capture_run *run)
 
 json_t *ft_capture_report(struct ft_capture_run *run)
 {
-	return json_pack("{s:s, s:s, s:I, s:I, s:s, s:b, s:I, s:o, s:o, s:o, s:o, s:O, s:O}",
+	return json_pack("{s:s, s:s, s:I, s:I, s:s, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:O, s:O}",
 			 "schema", REPORT_SCHEMA, "name", ft_manager_name(run->manager),
 			 "started_ns", (json_int_t)run->started_ns, "stopped_ns",
 			 (json_int_t)run->stopped_ns, "stop_reason", run->stop_reason, "balanced",
 			 all_balanced(run), "lost", (json_int_t)ft_capture_lost(run), "ports",
 			 report_ports(run), "files", ft_capture_report_files(run), "expired",
 			 ft_capture_report_expired(run), "durability",
-			 ft_capture_report_durability(run), "alarms",
+			 ft_capture_report_durability(run), "privileges",
+			 ft_privileges_describe(&run->privileges), "alarms",
 			 ft_manager_alarms(run->manager), "marks", ft_manager_marks(run->manager));
 }

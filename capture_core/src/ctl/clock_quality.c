@@ -29,7 +29,7 @@ static json_t *describe(const struct timex *clock, bool synchronised)
 			 (double)clock->freq / PPM_FRACTION, "tai_offset_s", clock->tai);
 }
 
-json_t *ft_clock_describe(void)
+json_t *ft_clock_quality_now(void)
 {
 	struct timex clock;
 	bool synchronised = read_clock(&clock);

@@ -18,7 +18,7 @@ struct ft_clock_quality {
 };
 
 /* The clock as it is: {synchronised, offset_ns, max_error_ns, frequency_ppm, tai_offset_s}. */
-json_t *ft_clock_describe(void);
+json_t *ft_clock_quality_now(void);
 
 /* One system call, once a second however often it is called. */
 void ft_clock_quality_sample(struct ft_clock_quality *quality);

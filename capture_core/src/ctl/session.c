@@ -183,7 +183,7 @@ static json_t *describe(const struct ft_session *session, const struct ft_sessio
 			 ft_report_text(facts->name), "program", facts->program, "version",
 			 FT_VERSION, "started_ns", (json_int_t)ft_clock_utc_ns(), "options",
 			 describe_options(), "host", describe_host(), "ports", ports, "clock",
-			 ft_clock_describe());
+			 ft_clock_quality_now());
 }
 
 /* A new name in a directory is lasting once the directory is synced. */

@@ -59,6 +59,8 @@ int ft_pool_create(unsigned chunk_count, bool prefault, struct ft_pool **pool,
 		ft_pool_free(p);
 		return rc;
 	}
+	/* What is touched stays in memory, where that is permitted. */
+	mlock2(p->memory, (size_t)chunk_count * FT_CHUNK_BYTES, MLOCK_ONFAULT);
 	if (prefault)
 		madvise(p->memory, (size_t)chunk_count * FT_CHUNK_BYTES, MADV_POPULATE_WRITE);
 	for (unsigned i = 0; i < chunk_count; i++) {

@@ -2,6 +2,7 @@
 #include "ft/port.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,11 @@ int ft_port_create(const char *spec, const struct ft_port_options *options, stru
 	rc = ft_port_parse_keys(p, device, error);
 	if (rc == 0 && p->device[0] == '\0')
 		rc = ft_fail(error, -EINVAL, "port '%s' names no device", spec);
+	if (rc == 0 && options->stamps == FT_STAMPS_ADAPTER && !p->ops->stamps_by_adapter)
+		rc = ft_fail(error, -EINVAL,
+			     "port '%s': -t adapter: back end %s has no stamps of an adapter; "
+			     "leave -t away",
+			     p->device, p->ops->name);
 	if (rc == 0)
 		rc = p->ops->create(p, error);
 	if (rc != 0) {
@@ -143,6 +149,11 @@ const char *ft_port_backend(const struct ft_port *port)
 const char *ft_port_mode(const struct ft_port *port)
 {
 	return port->mode;
+}
+
+int ft_port_ifindex(const struct ft_port *port)
+{
+	return port->ops->is_interface ? (int)if_nametoindex(port->device) : 0;
 }
 
 unsigned ft_port_queue_count(const struct ft_port *port)
