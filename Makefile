@@ -99,6 +99,25 @@ test: test-unit $(if $(filter 0,$(shell id -u)),image) | system-build+test+image
 bench: build | system-build+bench ## compare with the peers, in one run (ONLY="synth disk ..." for some)
 	@PYTHONPATH=tests $(PY) -m capture_core.bench $(ONLY)
 
+# --- campaigns: hundreds of runs that try to break a promise ------------------------------------
+
+# Options for one go in OPTIONS, as in: make crash OPTIONS='--turns 20 --seed 1'
+CAMPAIGN = cd tests && $(CURDIR)/$(PY) -m campaigns.$@ $(OPTIONS)
+
+.PHONY: overload edges crash rotation soak powercut
+overload: build | system-build+test ## overload each stage 200 times: all is counted
+	@$(CAMPAIGN)
+edges: build | system-build+test ## start and stop 100 captures inside a running stream
+	@$(CAMPAIGN)
+crash: build | system-build+test ## kill 200 captures, repair their files and judge them
+	@$(CAMPAIGN)
+rotation: build | system-build+test ## rotate 500 times inside a numbered stream
+	@$(CAMPAIGN)
+soak: build | system-build+test ## capture for an hour (DURATION_S=3600): memory flat, nothing lost
+	@$(CAMPAIGN)
+powercut: image | system-build+test+image ## cut the power of a capturing guest 10 times
+	@$(CAMPAIGN)
+
 # --- the image ----------------------------------------------------------------------------------
 
 .PHONY: image
