@@ -150,3 +150,25 @@ def test_a_ring_is_turned_and_kept_and_read_from_the_command_line(
     done = fieldtap(link.right, "extract", first, last, "-w", extracted, "-f", "ether[21] = 7")
     assert done.returncode == 0, done.stderr
     assert numbers(extracted) == [7, 7]
+
+
+def test_a_session_is_recorded_from_the_command_line(
+    link: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIELDTAP_KEY_DIR", str(tmp_path / "keys"))
+    session = tmp_path / "session"
+    options = ("-i", link.right.port, "-w", f"{session}/", "-b", "packets:10")
+    started = fieldtap(link.right, "capture", "start", NAME, *options)
+    assert started.returncode == 0, started.stderr
+    try:
+        link.left.run(sys.executable, SENDER, link.left.port, "155")
+        shown = fieldtap(link.right, "capture", "show", NAME)
+    finally:
+        stopped = fieldtap(link.right, "capture", "stop", NAME)
+    assert shown.returncode == 0, shown.stderr
+    assert stopped.returncode == 0, stopped.stderr
+    assert "... 16 files, 155 frames in all ..." in stopped.stdout
+    assert "lost 0; the ledger balances" in stopped.stdout
+    assert {"session.json", "receipt.json"} <= {path.name for path in session.iterdir()}
+    files = sorted(session.glob("capture_*.pcapng"))
+    assert [number for path in files for number in numbers(path)] == list(range(155))

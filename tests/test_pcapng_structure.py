@@ -206,6 +206,21 @@ def test_two_ports_have_interfaces_and_last_words_of_their_own(link: Lab, tmp_pa
     assert {frame.interface for frame in seen.frames} == {0, 2}
 
 
+def test_several_queues_of_a_port_and_a_session_are_well_formed_too(
+    link: Lab, tmp_path: Path
+) -> None:
+    port = f"afpacket:{link.right.port},queues=2"
+    argv = ft_capture("-i", port, "-w", f"{tmp_path}/session/", "-b", "packets:1000")
+    with running(link.right, argv) as engine:
+        flows = ("--size", "64", "--count", "4000", "--rate", "20kpps")
+        link.left.run(*ft_generate("-o", link.left.port, *flows))
+        send(link.left, *of_every_length())
+        report = engine.stop()
+    walks = assert_sound(report)
+    assert [len(seen.frames) for seen in walks] == [1000] * 4 + [len(of_every_length())]
+    assert {chunk.source for seen in walks for chunk in seen.chunks} == {0, 1, NO_SOURCE}
+
+
 def test_an_idle_capture_goes_on_telling_its_counts(link: Lab, tmp_path: Path) -> None:
     partial = tmp_path / "x.pcapng.partial"
     with capturing(link.right, tmp_path / "x.pcapng") as engine:
