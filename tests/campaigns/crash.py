@@ -34,8 +34,9 @@ TURNS = 200
 GRACE_NS = NS_PER_S
 """What is younger than this at the kill may be missing."""
 MOST_S = 4.0
-SLOW_PPS, FAST_PPS = 100, 300_000
-ROTATION = {SLOW_PPS: 25, FAST_PPS: 100_000}
+SLOW_PPS, FULL_PPS = 100, 0
+"""Full is as fast as the sender can; where that loses frames, the turn does not count."""
+ROTATION = {SLOW_PPS: 25, FULL_PPS: 100_000}
 REPAIR_TIMEOUT_S = 120
 OTHERS = {".torn", ".idx", ".keep"}
 
@@ -55,14 +56,15 @@ class Kind:
 
     @property
     def name(self) -> str:
+        rate = f"{self.rate_pps} frames/s" if self.rate_pps else "full rate"
         rotation = "rotating" if self.rotates else "one file"
         repair = "next start" if self.by_restart else "ft-extract"
-        return f"{self.rate_pps:,} frames/s, {rotation}, repaired by {repair}"
+        return f"{rate}, {rotation}, repaired by {repair}"
 
 
 KINDS = [
     Kind(rate_pps, rotates, by_restart)
-    for rate_pps in (SLOW_PPS, FAST_PPS)
+    for rate_pps in (SLOW_PPS, FULL_PPS)
     for rotates in (False, True)
     for by_restart in (False, True)
 ]
