@@ -179,6 +179,8 @@ static int afpacket_open(struct ft_port *port, struct ft_error *error)
 		rc = read_link(port, a, &link_type, error);
 	if (rc == 0 && !port->options.allow_coalesced)
 		rc = ft_offload_stop(port->device, a->ifindex, &a->offload, error);
+	else if (rc == 0 && a->stamping.capable)
+		rc = ft_offload_record(port->device, a->ifindex, &a->offload, error);
 	if (rc == 0)
 		rc = ft_stamps_start(&port->options, &a->stamping, error);
 	if (rc != 0)
@@ -287,7 +289,6 @@ static void afpacket_free(struct ft_port *port)
 		ft_afpacket_close(&a->queues[i]);
 	if (a->order_fd >= 0)
 		close(a->order_fd);
-	ft_stamps_restore(&a->stamping);
 	ft_offload_restore(&a->offload);
 	free(a);
 }
@@ -298,6 +299,7 @@ const struct ft_port_ops ft_port_afpacket = {
 	.name = "afpacket",
 	.is_interface = true,
 	.keys = keys,
+	.stamps_by_adapter = true,
 	.create = afpacket_create,
 	.open = afpacket_open,
 	.start = afpacket_start,

@@ -17,7 +17,7 @@
 #define MAX_FEATURES 512u
 #define WORDS(count) (((count) + 31u) / 32u)
 
-static int command(const char *device, void *request)
+static int ask(const char *device, unsigned long number, void *request)
 {
 	struct ifreq ifr = {0};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -27,9 +27,14 @@ static int command(const char *device, void *request)
 		return -errno;
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", device);
 	ifr.ifr_data = request;
-	rc = ioctl(fd, SIOCETHTOOL, &ifr) < 0 ? -errno : 0;
+	rc = ioctl(fd, number, &ifr) < 0 ? -errno : 0;
 	close(fd);
 	return rc;
+}
+
+static int command(const char *device, void *request)
+{
+	return ask(device, SIOCETHTOOL, request);
 }
 
 void ft_ethtool_driver(const char *device, char *name, size_t bytes)
@@ -146,6 +151,17 @@ void ft_ethtool_stamping(const char *device, uint32_t *capabilities, uint32_t *r
 	*capabilities = known ? info.so_timestamping : 0;
 	*rx_filters = known ? info.rx_filters : 0;
 	*phc_index = known ? info.phc_index : -1;
+}
+
+int ft_ethtool_get_stamped(const char *device, struct hwtstamp_config *config)
+{
+	*config = (struct hwtstamp_config){0};
+	return ask(device, SIOCGHWTSTAMP, config);
+}
+
+int ft_ethtool_set_stamped(const char *device, struct hwtstamp_config *config)
+{
+	return ask(device, SIOCSHWTSTAMP, config);
 }
 
 json_t *ft_ethtool_describe(const char *device)

@@ -118,6 +118,23 @@ static unsigned long network_namespace(void)
 }
 
 /*
+ * Have the driver stamp what it stamped before, if it now stamps every received frame as engines
+ * have it do, and not what somebody else has asked for since. False for want of privileges.
+ */
+static bool restore_stamped(const char *device, const json_t *found)
+{
+	struct hwtstamp_config config;
+	int tx, rx;
+
+	if (json_unpack((json_t *)found, "[i, i]", &tx, &rx) != 0 ||
+	    ft_ethtool_get_stamped(device, &config) != 0 || config.tx_type != tx ||
+	    config.rx_filter != HWTSTAMP_FILTER_ALL || rx == HWTSTAMP_FILTER_ALL)
+		return true;
+	config.rx_filter = rx;
+	return ft_ethtool_set_stamped(device, &config) != -EPERM;
+}
+
+/*
  * Switch on what the state file names, if the port is still the one it speaks of. False when
  * something stays off for want of privileges: it is then left for who has them.
  */
@@ -137,6 +154,7 @@ static bool restore_from(int fd, int ifindex)
 			    ft_ethtool_set_feature(device, json_string_value(name), true) == -EPERM)
 				permitted = false;
 		}
+		permitted &= restore_stamped(device, json_object_get(state, "stamped"));
 	}
 	json_decref(state);
 	return permitted;
@@ -180,12 +198,16 @@ static void restore_after_crashes(const char *directory)
 static int write_state(const struct ft_offload *offload, struct ft_error *error)
 {
 	json_t *on = json_array(), *state;
+	struct hwtstamp_config stamped;
 	int rc = 0;
 
 	for (unsigned i = 0; i < JOINING_COUNT; i++)
 		if (ft_ethtool_feature(offload->device, joining[i]) == 1)
 			json_array_append_new(on, json_string(joining[i]));
 	state = json_pack("{s:s, s:o}", "device", offload->device, "on", on);
+	if (ft_ethtool_get_stamped(offload->device, &stamped) == 0)
+		json_object_set_new(state, "stamped",
+				    json_pack("[i, i]", stamped.tx_type, stamped.rx_filter));
 	if (ftruncate(offload->state_fd, 0) != 0 ||
 	    json_dumpfd(state, offload->state_fd, JSON_COMPACT) != 0 ||
 	    fsync(offload->state_fd) != 0)
@@ -223,7 +245,7 @@ static void let_go(struct ft_offload *offload)
 }
 
 /* In our turn. */
-static int stop(const char *directory, const char *device, int ifindex, struct ft_offload *offload,
+static int take(const char *directory, int ifindex, bool stop, struct ft_offload *offload,
 		struct ft_error *error)
 {
 	int rc = 0;
@@ -240,10 +262,10 @@ static int stop(const char *directory, const char *device, int ifindex, struct f
 	fchmod(offload->state_fd, 0664); /* past the umask, as above */
 	if (flock(offload->state_fd, LOCK_EX | LOCK_NB) == 0)
 		rc = write_state(offload, error);
-	if (rc == 0)
-		rc = switch_off(device, error);
-	if (rc == 0)
-		rc = segment_veth_peer(device, ifindex, offload, error);
+	if (rc == 0 && stop)
+		rc = switch_off(offload->device, error);
+	if (rc == 0 && stop)
+		rc = segment_veth_peer(offload->device, ifindex, offload, error);
 	if (rc != 0)
 		let_go(offload);
 	else
@@ -251,8 +273,8 @@ static int stop(const char *directory, const char *device, int ifindex, struct f
 	return rc;
 }
 
-int ft_offload_stop(const char *device, int ifindex, struct ft_offload *offload,
-		    struct ft_error *error)
+static int take_port(const char *device, int ifindex, bool stop, struct ft_offload *offload,
+		     struct ft_error *error)
 {
 	char directory[PATH_MAX - 64];
 	int rc, turn;
@@ -265,9 +287,21 @@ int ft_offload_stop(const char *device, int ifindex, struct ft_offload *offload,
 	turn = take_turn(directory);
 	if (turn < 0)
 		return ft_fail(error, -errno, "%s: %s", directory, strerror(errno));
-	rc = stop(directory, device, ifindex, offload, error);
+	rc = take(directory, ifindex, stop, offload, error);
 	close(turn);
 	return rc;
+}
+
+int ft_offload_stop(const char *device, int ifindex, struct ft_offload *offload,
+		    struct ft_error *error)
+{
+	return take_port(device, ifindex, true, offload, error);
+}
+
+int ft_offload_record(const char *device, int ifindex, struct ft_offload *offload,
+		      struct ft_error *error)
+{
+	return take_port(device, ifindex, false, offload, error);
 }
 
 void ft_offload_restore(struct ft_offload *offload)

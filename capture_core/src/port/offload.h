@@ -28,6 +28,12 @@ int ft_offload_stop(const char *device, int ifindex, struct ft_offload *offload,
 		    struct ft_error *error);
 
 /*
+ * Only write down how the port was found, for who changes what it stamps; that too is given back.
+ */
+int ft_offload_record(const char *device, int ifindex, struct ft_offload *offload,
+		      struct ft_error *error);
+
+/*
  * Undo it, unless another engine still needs it. An engine that has dropped its privileges only
  * lets go, and leaves the rest to its guardian (ctl/guardian.h).
  */

@@ -102,7 +102,7 @@ int ft_clock_tai_utc_s(void)
 	return adjtimex(&kernel) >= 0 && kernel.tai > 0 ? kernel.tai : TAI_UTC_S;
 }
 
-void ft_clock_describe(char *text, size_t bytes)
+void ft_system_clock_describe(char *text, size_t bytes)
 {
 	struct timex kernel = {0};
 

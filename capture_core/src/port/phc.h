@@ -26,6 +26,6 @@ enum ft_phc_scale ft_phc_judge(int64_t ahead_ns, int tai_utc_s);
 int ft_clock_tai_utc_s(void);
 
 /* "system clock, synchronised, within 12 us" as the kernel says of it. */
-void ft_clock_describe(char *text, size_t bytes);
+void ft_system_clock_describe(char *text, size_t bytes);
 
 #endif

@@ -45,6 +45,11 @@ int ft_port_create(const char *spec, const struct ft_port_options *options, stru
 	rc = ft_port_parse_keys(p, device, error);
 	if (rc == 0 && p->device[0] == '\0')
 		rc = ft_fail(error, -EINVAL, "port '%s' names no device", spec);
+	if (rc == 0 && options->stamps == FT_STAMPS_ADAPTER && !p->ops->stamps_by_adapter)
+		rc = ft_fail(error, -EINVAL,
+			     "port '%s': -t adapter: back end %s has no stamps of an adapter; "
+			     "leave -t away",
+			     p->device, p->ops->name);
 	if (rc == 0)
 		rc = p->ops->create(p, error);
 	if (rc != 0) {

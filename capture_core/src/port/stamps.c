@@ -1,36 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "port/stamps.h"
 
-#include <net/if.h> /* before the kernel's own */
-
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "port/ethtool.h"
 #include "port/phc.h"
 
 #define RECEIVES (SOF_TIMESTAMPING_RX_HARDWARE | SOF_TIMESTAMPING_RAW_HARDWARE)
-
-/* Documentation/networking/timestamping.rst, 3.1; SIOCGHWTSTAMP or SIOCSHWTSTAMP. */
-static int configure(const char *device, unsigned long request, struct hwtstamp_config *config)
-{
-	struct ifreq ifr = {.ifr_data = (void *)config};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int rc;
-
-	if (fd < 0)
-		return -errno;
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", device);
-	rc = ioctl(fd, request, &ifr) < 0 ? -errno : 0;
-	close(fd);
-	return rc;
-}
 
 int ft_stamps_find(const char *device, const struct ft_port_options *options,
 		   struct ft_stamping *stamping, struct ft_error *error)
@@ -90,23 +69,19 @@ static bool judge_clock(struct ft_stamping *stamping)
 }
 
 /* Have every received frame stamped; what is sent stays as it was found. */
-static int switch_on(struct ft_stamping *stamping)
+static int switch_on(const struct ft_stamping *stamping)
 {
-	struct hwtstamp_config config = {0};
-	bool known = configure(stamping->device, SIOCGHWTSTAMP, &config) == 0;
+	struct hwtstamp_config config;
 	int rc;
 
-	if (known && config.rx_filter == HWTSTAMP_FILTER_ALL)
+	if (ft_ethtool_get_stamped(stamping->device, &config) == 0 &&
+	    config.rx_filter == HWTSTAMP_FILTER_ALL)
 		return 0;
-	stamping->found = config;
 	config.flags = 0;
 	config.rx_filter = HWTSTAMP_FILTER_ALL;
-	rc = configure(stamping->device, SIOCSHWTSTAMP, &config);
+	rc = ft_ethtool_set_stamped(stamping->device, &config);
 	if (rc != 0)
 		return rc;
-	/* Drivers answer with what they now do, which may be less (timestamping.rst). */
-	stamping->ours = config;
-	stamping->changed = known;
 	return config.rx_filter == HWTSTAMP_FILTER_ALL ? 0 : -ERANGE;
 }
 
@@ -114,7 +89,7 @@ static void keep_host(struct ft_stamping *stamping, const char *why)
 {
 	char host[64];
 
-	ft_clock_describe(host, sizeof(host));
+	ft_system_clock_describe(host, sizeof(host));
 	snprintf(stamping->clock, sizeof(stamping->clock), "%s; not the adapter's: %s", host, why);
 }
 
@@ -125,7 +100,7 @@ int ft_stamps_start(const struct ft_port_options *options, struct ft_stamping *s
 	char clock[sizeof(stamping->clock)];
 	int rc;
 
-	ft_clock_describe(stamping->clock, sizeof(stamping->clock));
+	ft_system_clock_describe(stamping->clock, sizeof(stamping->clock));
 	if (!stamping->capable || options->directions == FT_DIRECTION_OUT ||
 	    (options->stamps != FT_STAMPS_BEST && !must))
 		return 0;
@@ -139,7 +114,6 @@ int ft_stamps_start(const struct ft_port_options *options, struct ft_stamping *s
 		return ft_fail(error, rc, "port '%s': -t adapter: cannot be switched on: %s",
 			       stamping->device, strerror(-rc));
 	if (rc != 0) {
-		ft_stamps_restore(stamping);
 		keep_host(stamping, strerror(-rc));
 		return 0;
 	}
@@ -147,25 +121,12 @@ int ft_stamps_start(const struct ft_port_options *options, struct ft_stamping *s
 	return 0;
 }
 
-void ft_stamps_restore(struct ft_stamping *stamping)
-{
-	struct hwtstamp_config now = {0};
-
-	if (!stamping->changed)
-		return;
-	stamping->changed = false;
-	if (configure(stamping->device, SIOCGHWTSTAMP, &now) != 0 ||
-	    now.tx_type != stamping->ours.tx_type || now.rx_filter != stamping->ours.rx_filter)
-		return;
-	configure(stamping->device, SIOCSHWTSTAMP, &stamping->found);
-}
-
 void ft_stamps_label(const struct ft_stamping *stamping, bool sent,
 		     struct ft_port_interface *interface)
 {
 	interface->timestamps = stamping->adapter && !sent ? "adapter" : "host";
 	if (stamping->adapter && sent)
-		ft_clock_describe(interface->clock, sizeof(interface->clock));
+		ft_system_clock_describe(interface->clock, sizeof(interface->clock));
 	else
 		memcpy(interface->clock, stamping->clock, sizeof(stamping->clock));
 }

@@ -10,8 +10,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <linux/net_tstamp.h>
-
 #include "ft/clock.h"
 #include "ft/port.h"
 
@@ -24,20 +22,15 @@ struct ft_stamping {
 	char clock[160];     /* for people: the adapter's clock, or why it is not the adapter's */
 
 	char device[16];
-	bool changed; /* `found` was another setting than `ours` */
-	struct hwtstamp_config found, ours;
 };
 
 /* Ask the driver. -EINVAL when the adapter's stamps are wanted and cannot be had. */
 int ft_stamps_find(const char *device, const struct ft_port_options *options,
 		   struct ft_stamping *stamping, struct ft_error *error);
 
-/* Compare the clocks and switch stamping on. */
+/* Compare the clocks and switch stamping on; port/offload.h has written down what was on. */
 int ft_stamps_start(const struct ft_port_options *options, struct ft_stamping *stamping,
 		    struct ft_error *error);
-
-/* Put the driver's setting back, unless somebody has changed it since. */
-void ft_stamps_restore(struct ft_stamping *stamping);
 
 /* Say of an interface where its frames' stamps come from. */
 void ft_stamps_label(const struct ft_stamping *stamping, bool sent,

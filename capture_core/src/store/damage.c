@@ -244,12 +244,14 @@ int ft_damage_find(const char *path, int fd, bool unsure, struct ft_damage *dama
 		return ft_fail(error, -EINVAL, "%s: not a file", path);
 	damage->size_bytes = (uint64_t)status.st_size;
 	rc = ft_spans_open(&spans, path, fd, error);
-	if (rc == -EMEDIUMTYPE)
-		return find_in_other(&search);
-	if (rc == 0) {
+	if (rc != 0 && rc != -EMEDIUMTYPE)
+		return rc;
+	/* With headers that are not to be trusted it is as good as anybody's. */
+	if (rc == 0 && spans.is_sound)
 		rc = find_in_chunks(&search, &spans);
-		ft_spans_close(&spans);
-	}
+	else
+		rc = find_in_other(&search);
+	ft_spans_close(&spans);
 	return rc;
 }
 

@@ -139,7 +139,7 @@ static int read_index(struct preparation *p, struct ft_index_reader *index, uint
 	struct ft_index_chunk chunk, last = {0};
 	int rc;
 
-	*end = 0;
+	*end = p->spans != NULL ? p->spans->header_bytes : 0;
 	while ((rc = ft_index_next(index, &chunk, &filters, p->error)) > 0) {
 		if (chunk.packets > 0 && last.packets == 0 && !confirm(p, &chunk))
 			return -ESTALE;

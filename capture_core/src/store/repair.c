@@ -197,12 +197,34 @@ static int give_name(const char *path, const char *name, struct ft_repair *repai
 static int put_away(const char *path, const struct ft_damage *damage, struct ft_repair *repair,
 		    struct ft_error *error)
 {
-	repair->path[0] = '\0';
-	repair->size_bytes = 0;
+	bool is_zeros = damage->pieces[0].saved_bytes == 0;
+	char torn[PATH_MAX + 8];
+
+	snprintf(torn, sizeof(torn), "%s", repair->torn);
+	repair->torn[0] = '\0';
 	repair->cut_bytes = damage->size_bytes;
+	if (!is_zeros) {
+		int rc = give_name(path, torn, repair, error);
+
+		snprintf(repair->torn, sizeof(repair->torn), "%s", repair->path);
+		repair->path[0] = '\0';
+		return rc;
+	}
+	repair->path[0] = '\0';
 	if (unlink(path) != 0)
 		return ft_fail(error, -errno, "%s: %s", path, strerror(errno));
 	return sync_directory(path, error);
+}
+
+static int change(const char *path, int fd, const struct ft_damage *damage,
+		  struct ft_repair *repair, struct ft_error *error)
+{
+	int rc;
+
+	if (damage->is_all)
+		return put_away(path, damage, repair, error);
+	rc = save_torn(fd, damage, repair, error);
+	return rc == 0 ? apply(fd, damage, repair, error) : rc;
 }
 
 static int mend(const char *path, int fd, const char *name, struct ft_repair *repair,
@@ -213,16 +235,11 @@ static int mend(const char *path, int fd, const char *name, struct ft_repair *re
 	int rc = ft_damage_find(path, fd, is_partial, &damage, error);
 
 	if (rc == 0)
-		rc = save_torn(fd, &damage, repair, error);
-	if (rc == 0 && damage.is_all) {
-		rc = put_away(path, &damage, repair, error);
-	} else if (rc == 0) {
-		rc = apply(fd, &damage, repair, error);
-		if (rc == 0 && (damage.count > 0 || is_partial))
-			remove_index(name, is_partial);
-		if (rc == 0 && is_partial)
-			rc = give_name(path, name, repair, error);
-	}
+		rc = change(path, fd, &damage, repair, error);
+	if (rc == 0 && (damage.count > 0 || is_partial))
+		remove_index(name, is_partial);
+	if (rc == 0 && is_partial && !damage.is_all)
+		rc = give_name(path, name, repair, error);
 	ft_damage_free(&damage);
 	return rc;
 }

@@ -63,8 +63,8 @@ static int refill(struct ft_spans *spans, uint64_t offset, size_t most, struct f
 }
 
 /*
- * `want` bytes from `offset` on, fewer only at the end of the file. Reads on without a gap, so that
- * whoever is told of what is read is told of all.
+ * `want` bytes from `offset` on, fewer only at the end of the file. Where somebody is told of
+ * what is read, it is read without a gap.
  */
 static int look(struct ft_spans *spans, uint64_t offset, size_t want, const uint8_t **at,
 		size_t *left, struct ft_error *error)
@@ -76,7 +76,9 @@ static int look(struct ft_spans *spans, uint64_t offset, size_t want, const uint
 		offset = spans->size_bytes;
 	while (offset < spans->window_offset || offset > end ||
 	       (offset + want > end && end < spans->size_bytes)) {
-		rc = refill(spans, offset > end ? end : offset,
+		bool gapless = spans->on_read != NULL && offset > end;
+
+		rc = refill(spans, gapless ? end : offset,
 			    want > HEADER_BYTES ? WINDOW_BYTES : HEADER_BYTES, error);
 		if (rc < 0)
 			return rc;
@@ -127,7 +129,8 @@ static bool is_sound(const struct ft_spans *spans, const uint8_t *at, uint32_t b
 		return bytes >= FT_STATISTICS_MIN_BYTES;
 	case FT_BLOCK_SECTION:
 		return first && offset == 0 && bytes >= 28 &&
-		       ft_block_u32(at + 8) == BYTE_ORDER_MAGIC;
+		       ft_block_u32(at + 8) == BYTE_ORDER_MAGIC &&
+		       (ft_block_u32(at + 12) & 0xffffu) == 1;
 	case FT_BLOCK_INTERFACE:
 		return first && bytes >= FT_INTERFACE_MIN_BYTES;
 	case FT_BLOCK_FILLER:
@@ -373,6 +376,8 @@ int ft_spans_open(struct ft_spans *spans, const char *path, int fd, struct ft_er
 		return rc;
 	}
 	memcpy(spans->session, span.mark.session, sizeof(spans->session));
+	spans->header_bytes = span.is.packets == 0 ? span.is.length_bytes : 0;
+	spans->is_sound = span.intact;
 	spans->aligned = span.is.length_bytes % FT_CHUNK_ALIGNMENT == 0;
 	return 0;
 }

@@ -68,8 +68,10 @@ struct ft_spans {
 	const char *path;
 	int fd;
 	uint64_t size_bytes;
+	uint32_t header_bytes; /* the first chunk: no frames */
 	uint8_t session[16];
-	bool aligned; /* chunks begin at multiples of FT_CHUNK_ALIGNMENT */
+	bool is_sound; /* the first chunk, with its headers, is intact */
+	bool aligned;  /* chunks begin at multiples of FT_CHUNK_ALIGNMENT */
 	uint32_t interface_count;
 	struct ft_span_interface interfaces[FT_SPAN_MAX_INTERFACES];
 	/* Told of each piece of the file as it is first read, in order; may be NULL. */
