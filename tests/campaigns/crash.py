@@ -128,22 +128,20 @@ def judge(files: Sequence[Path], due: int, sent: int, cut_ns: int) -> Outcome:
     # A file of the next start, and names of files set aside, sort elsewhere than their frames.
     for _, stream in sorted(streams, key=lambda item: item[1].numbers[:1]):
         seen.extend(stream)
-    have = len(seen.numbers)
+    have, lost = len(seen.numbers), seen.dropped > 0
+    # Losses that are told are the ledger's business: such a turn says little about crashes.
     kept = [
+        (lost or have >= due, f"{due} frames were due, {have} are there"),
+        (lost or seen.gap() is None, f"gap: {seen.gap()}"),
         (seen.foreign == 0, f"{seen.foreign} frames that were not sent"),
-        (have >= due, f"{due} frames were due, {have} are there"),
         (have <= sent, f"{have} frames of {sent} sent"),
-        (seen.gap() is None, f"gap: {seen.gap()}"),
         (seen.numbers[:1] in ([0], []), f"the first is {seen.numbers[:1]}"),
         (not seen.numbers or max(seen.stamps_ns) <= cut_ns + NS_PER_S, "a frame of later"),
     ]
     wrong = [sentence for true, sentence in kept if not true]
     for path in files:
         wrong += [f"{path.name}: {line}" for line in complaints(path)]
-    # Losses that were told are the ledger's business: such a turn says nothing about crashes.
-    counts = seen.dropped == 0
-    figures = {"frames due": due, "there": have, "sent": sent}
-    return Outcome(wrong if counts else [], figures, counts)
+    return Outcome(wrong, {"frames due": due, "there": have, "sent": sent}, counts=not lost)
 
 
 def receive_offload(link: Lab) -> str:
