@@ -22,6 +22,7 @@ static struct ft_ledger distinct(void)
 		.dropped_adapter = 64,
 		.coalesced = 128,
 		.stored_bytes = 256,
+		.unstamped = 512,
 	};
 }
 
@@ -76,10 +77,10 @@ static void a_report_names_every_count_under_its_own_name(void **state)
 {
 	const struct ft_ledger ledger = distinct();
 	json_t *report = json_object();
-	json_t *expected =
-		json_pack("{s:i, s:i, s:i, s:i, s:i, s:{s:i, s:i, s:i, s:i}, s:i}", "offered", 63,
-			  "stored", 1, "filtered", 2, "excess", 4, "coalesced", 128, "dropped",
-			  "adapter", 64, "kernel", 8, "ring", 16, "disk", 32, "bytes_stored", 256);
+	json_t *expected = json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:{s:i, s:i, s:i, s:i}, s:i}",
+				     "offered", 63, "stored", 1, "filtered", 2, "excess", 4,
+				     "coalesced", 128, "unstamped", 512, "dropped", "adapter", 64,
+				     "kernel", 8, "ring", 16, "disk", 32, "bytes_stored", 256);
 
 	(void)state;
 	ft_ledger_report(&ledger, report);

@@ -277,10 +277,15 @@ static struct ft_frame make_frame(uint32_t captured_bytes)
 /* Writes into memory of exactly the promised size. */
 static uint8_t *write_packet(const struct ft_frame *frame, uint64_t dropped_before, size_t *bytes)
 {
-	size_t promised = dropped_before != 0 ? ft_epb_max_bytes(frame->captured_bytes)
-					      : ft_epb_bytes(frame->captured_bytes);
-	uint8_t *block = malloc(promised);
+	size_t promised = ft_epb_bytes(frame->captured_bytes);
+	uint8_t *block;
 
+	if (dropped_before != 0)
+		promised =
+			frame->unstamped ? ft_epb_max_bytes(frame->captured_bytes) : promised + 12;
+	else if (frame->unstamped)
+		promised += 20;
+	block = malloc(promised);
 	memset(block, 0xEE, promised);
 	*bytes = ft_epb_write(block, 4, frame, frame->captured_bytes, dropped_before);
 	assert_int_equal(*bytes, promised);

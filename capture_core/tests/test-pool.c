@@ -9,13 +9,13 @@
 
 #include "pipe/chunk.h"
 
-static struct ft_ledger ledger;
+#define CHUNKS 64u
 
 static int make_pool(void **state)
 {
 	struct ft_error error;
 
-	return ft_pool_create(&ledger, 0, (struct ft_pool **)state, &error);
+	return ft_pool_create(CHUNKS, false, (struct ft_pool **)state, &error);
 }
 
 static int free_pool(void **state)
@@ -26,9 +26,9 @@ static int free_pool(void **state)
 
 static void a_pool_lends_every_chunk_once_and_then_none(void **state)
 {
-	struct ft_chunk *taken[FT_POOL_CHUNKS];
+	struct ft_chunk *taken[CHUNKS];
 
-	for (unsigned i = 0; i < FT_POOL_CHUNKS; i++) {
+	for (unsigned i = 0; i < CHUNKS; i++) {
 		taken[i] = ft_pool_take(*state);
 		assert_non_null(taken[i]);
 		for (unsigned j = 0; j < i; j++)
@@ -39,14 +39,14 @@ static void a_pool_lends_every_chunk_once_and_then_none(void **state)
 
 static void chunks_do_not_overlap_and_can_be_written_to_their_end(void **state)
 {
-	struct ft_chunk *taken[FT_POOL_CHUNKS];
+	struct ft_chunk *taken[CHUNKS];
 
-	for (unsigned i = 0; i < FT_POOL_CHUNKS; i++) {
+	for (unsigned i = 0; i < CHUNKS; i++) {
 		taken[i] = ft_pool_take(*state);
 		taken[i]->data[0] = (uint8_t)i;
 		taken[i]->data[FT_CHUNK_BYTES - 1] = (uint8_t)~i;
 	}
-	for (unsigned i = 0; i < FT_POOL_CHUNKS; i++) {
+	for (unsigned i = 0; i < CHUNKS; i++) {
 		assert_int_equal(taken[i]->data[0], (uint8_t)i);
 		assert_int_equal(taken[i]->data[FT_CHUNK_BYTES - 1], (uint8_t)~i);
 	}
@@ -61,7 +61,7 @@ static void both_rings_hold_every_chunk_of_the_pool(void **state)
 		assert_true(ft_ring_push(&pool->filled, chunk));
 	while ((chunk = ft_ring_pop(&pool->filled)) != NULL)
 		assert_true(ft_ring_push(&pool->empty, chunk));
-	for (unsigned i = 0; i < FT_POOL_CHUNKS; i++)
+	for (unsigned i = 0; i < CHUNKS; i++)
 		assert_non_null(ft_pool_take(pool));
 }
 
@@ -88,7 +88,7 @@ static void a_quiet_capture_keeps_to_one_chunk(void **state)
 	struct ft_pool *pool = *state;
 	struct ft_chunk *first = ft_pool_take(pool);
 
-	for (unsigned i = 0; i < 3 * FT_POOL_CHUNKS; i++) {
+	for (unsigned i = 0; i < 3 * CHUNKS; i++) {
 		ft_ring_push(&pool->empty, first);
 		assert_ptr_equal(ft_pool_take(pool), first);
 	}

@@ -12,7 +12,7 @@ import msgspec
 from fieldtap_core.messages import CaptureStatus
 from fieldtap_core.reports import CaptureReport
 
-from fieldtap import captures, lab, machine, words
+from fieldtap import captures, lab, machine, sessions, words
 from fieldtap.failures import CHECK_FAILED, DONE
 
 PASS_ON = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
@@ -246,3 +246,26 @@ def generate(options: tuple[str, ...]) -> int:
     fieldtap generate --help
     """
     return captures.run_generator(options)
+
+
+@commands.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@json_option
+def verify(directory: Path, as_json: bool) -> int:
+    """Judge the sessions in DIR: is all that was recorded there, unchanged, and signed?
+
+    Reads every file. Exits with 3 when a check fails; a receipt that is not signed, or by a key
+    that is not known here, is never ok.
+
+    \b
+    fieldtap verify captures/uplink
+    fieldtap verify /media/disk/uplink --json
+    """
+    report = sessions.verify(directory, _say if sys.stderr.isatty() else lambda _: None)
+    if as_json:
+        _print_json(report)
+    else:
+        from fieldtap import tables
+
+        tables.print_checks(sessions.in_short(report))
+    return CHECK_FAILED if report.verdict == "fail" else DONE

@@ -34,7 +34,10 @@ struct ft_index_chunk {
 
 struct ft_index_writer;
 
-/* Begin `path` (a file of that name is replaced when the index is closed). */
+/*
+ * Begin `path`, which grows as PATH.partial (a file of that name is replaced, one called `path`
+ * when the index is closed).
+ */
 int ft_index_create(const char *path, const struct ft_flow_key *key,
 		    struct ft_index_writer **writer, struct ft_error *error);
 /* `summary` NULL: a chunk without packets. */
@@ -45,5 +48,35 @@ int ft_index_add(struct ft_index_writer *writer, const struct ft_index_chunk *ch
  * the file's. Renames the index to its name. `file_bytes` 0: give the index up, remove it. Frees.
  */
 int ft_index_close(struct ft_index_writer *writer, uint64_t file_bytes, struct ft_error *error);
+
+struct ft_index_reader;
+
+/* What a chunk's record says of its contents, valid until the next record is read. */
+struct ft_index_filters;
+
+/* -ENOENT; -EBADMSG: not an index, or of another version. */
+int ft_index_open(const char *path, struct ft_index_reader **reader, struct ft_error *error);
+
+/*
+ * 1 with the next chunk, 0 at the end, -EBADMSG where the index is damaged. An index whose capture
+ * is still growing, or was cut off, ends where its last whole record does.
+ */
+int ft_index_next(struct ft_index_reader *reader, struct ft_index_chunk *chunk,
+		  const struct ft_index_filters **filters, struct ft_error *error);
+
+/* At the end: the length of the capture that the index describes; 0: it has not been closed. */
+uint64_t ft_index_file_bytes(const struct ft_index_reader *reader);
+
+/* The key of the hashes of flows and addresses. */
+const struct ft_flow_key *ft_index_key(const struct ft_index_reader *reader);
+
+/* False: the chunk surely holds none. A hash is of ft_flow_hash_of, or ft_flow_hash_address. */
+bool ft_index_may_hold_flow(const struct ft_index_filters *filters, uint64_t hash);
+bool ft_index_may_hold_address(const struct ft_index_filters *filters, uint64_t hash);
+bool ft_index_may_hold_port(const struct ft_index_filters *filters, uint16_t port);
+bool ft_index_may_hold_vlan(const struct ft_index_filters *filters, uint16_t vlan);
+
+/* Accepts NULL. */
+void ft_index_close_reader(struct ft_index_reader *reader);
 
 #endif

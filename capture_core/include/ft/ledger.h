@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ledger of a capture port: where every frame that the kernel offered has gone.
+ * The ledger of a queue of a capture port: where every frame that the kernel offered has gone.
  *
  *   offered = stored + filtered + excess + dropped.kernel + dropped.ring + dropped.disk
  *
@@ -26,6 +26,7 @@ struct ft_ledger {
 	ft_count excess;       /* taken after a stop condition was met */
 	ft_count dropped_ring; /* no free block: the writer was behind */
 	ft_count coalesced;    /* longer than the port's MTU allows; stored and counted */
+	ft_count unstamped;    /* without the stamp that was asked for; stored and counted */
 	/* Written by the writer thread. */
 	alignas(64) ft_count stored;
 	ft_count stored_bytes; /* captured bytes, without FCS */
@@ -52,13 +53,17 @@ static inline uint64_t ft_count_read(const ft_count *count)
 	return atomic_load_explicit(count, memory_order_relaxed);
 }
 
+/* The sum of the ledgers of a port's queues, each read once. */
+void ft_ledger_sum(const struct ft_ledger *ledgers, unsigned count, struct ft_ledger *sum);
+
 /* Whether the statement at the socket holds; only meaningful when the run has ended. */
 bool ft_ledger_balanced(const struct ft_ledger *ledger);
 
 /* The sum of all drops. */
 uint64_t ft_ledger_lost(const struct ft_ledger *ledger);
 
-/* Add offered, stored, filtered, excess, coalesced, dropped{} and bytes_stored to `object`. */
+/* Add offered, stored, filtered, excess, coalesced, unstamped, dropped{} and bytes_stored to
+ * `object`. */
 void ft_ledger_report(const struct ft_ledger *ledger, json_t *object);
 
 #endif

@@ -53,6 +53,8 @@ void ft_manager_alarm(struct ft_manager *manager, const char *format, ...)
 const json_t *ft_manager_marks(const struct ft_manager *manager);
 /* What ft_manager_alarm was told so far: [{time_ns, text}], borrowed. */
 const json_t *ft_manager_alarms(const struct ft_manager *manager);
+/* Where its socket is: RUN/<name>. */
+const char *ft_manager_directory(const struct ft_manager *manager);
 const char *ft_manager_name(const struct ft_manager *manager);
 
 /* Remove the socket. Accepts NULL. */

@@ -25,6 +25,7 @@ struct ft_program {
 	const char *name;
 	const char *summary;  /* one sentence */
 	const char *synopsis; /* after the program's name */
+	const char *operands; /* what to call words that are no options; NULL: there are none */
 	const char *notes;    /* paragraphs after the options, or NULL */
 	const char *examples; /* "command\n    what it does\n" */
 	const struct ft_option *options;
@@ -36,8 +37,15 @@ enum ft_parsed {
 	FT_PARSED_DONE = 1, /* --help, --version or --man was answered on stdout */
 };
 
-/* FT_PARSED_*, or -EINVAL with the option named in `error`. No positional arguments are taken. */
+/* FT_PARSED_*, or -EINVAL with the option named in `error`. */
 int ft_options_parse(const struct ft_program *program, int argc, char **argv, void *settings,
 		     struct ft_error *error);
+
+/*
+ * The same for a program that takes operands, before, between and after options: they are put at
+ * argv[*first] and after.
+ */
+int ft_options_parse_operands(const struct ft_program *program, int argc, char **argv,
+			      void *settings, int *first, struct ft_error *error);
 
 #endif

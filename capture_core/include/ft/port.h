@@ -127,6 +127,8 @@ void ft_port_free(struct ft_port *port);
 const char *ft_port_name(const struct ft_port *port);
 const char *ft_port_backend(const struct ft_port *port); /* "afpacket", "file" */
 const char *ft_port_mode(const struct ft_port *port);	 /* the mode obtained: "tpacket_v3", ... */
+/* The interface that the port is, or 0. */
+int ft_port_ifindex(const struct ft_port *port);
 /* How many queues there are, from open on. */
 unsigned ft_port_queue_count(const struct ft_port *port);
 /* How many chunks the user reserves for the port by `blocks=N`; 0: does not say. */

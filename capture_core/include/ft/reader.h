@@ -51,6 +51,19 @@ int ft_reader_open(const char *path, const struct ft_reader_wait *wait, struct f
  */
 int ft_reader_next(struct ft_reader *reader, struct ft_record *record, struct ft_error *error);
 
+/* Behind the last whole record, or block of any kind: what a file that was cut short is good for.
+ */
+uint64_t ft_reader_offset(const struct ft_reader *reader);
+
+/*
+ * Go on with the record at `offset`, as ft_reader_offset told it: for a file, not packed, whose
+ * first record has been read and whose interfaces are all described before it.
+ */
+int ft_reader_seek(struct ft_reader *reader, uint64_t offset, struct ft_error *error);
+
+/* The input is gzip: offsets count in what it unpacks to. */
+bool ft_reader_is_packed(const struct ft_reader *reader);
+
 /* Accepts NULL. */
 void ft_reader_close(struct ft_reader *reader);
 

@@ -11,5 +11,8 @@ console, a hardware check or the image builder.
     survey     which engines run now, and which sockets are dead or broken
     start      start an engine that outlives its starter
     programs   where the engine programs are
+    receipts   what a session says of itself, and what its files hold
+    signing    signatures of receipts, and whose keys count
+    verify     the one compared with the other
     filters    what libpcap thinks of a capture filter
 """

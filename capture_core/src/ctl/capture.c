@@ -3,280 +3,188 @@
 #include "ft/capture.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/random.h>
 
 #include "ctl/capture_run.h"
 #include "ft/clock.h"
-#include "ft/pcapng.h"
 #include "ft/report.h"
 
-#define PROGRAM	 "ft-capture"
-#define SERVE_MS 5
-#define WAIT_US	 100000
-
-static bool interrupted(void *manager)
-{
-	return ft_manager_interrupted(manager) != 0;
-}
+#define PROGRAM FT_CAPTURE_PROGRAM
 
 /* Everything that can be judged without opening a port. */
 static int check_settings(struct ft_capture_run *run, struct ft_error *error)
 {
 	const struct ft_capture_settings *settings = run->settings;
-	struct ft_port_options options = settings->port_options;
-	int rc;
+	struct ft_filter *filter;
+	int rc = 0;
 
-	options.cancelled = interrupted;
-	options.cancel_context = run->manager;
 	if (settings->filter != NULL) { /* judged again with each port's link type */
-		struct ft_filter *filter;
-
 		rc = ft_filter_compile(settings->filter, 1, &filter, error);
 		if (rc != 0)
 			return rc;
 		ft_filter_free(filter);
 	}
-	rc = settings->report != NULL ? ft_report_check(settings->report, error) : 0;
-	for (unsigned i = 0; rc == 0 && i < settings->port_count; i++) {
-		rc = ft_port_create(settings->ports[i], &options, &run->ports[i].port, error);
-		run->port_count += rc == 0;
-	}
-	return rc;
-}
-
-static int open_port(struct ft_capture_run *run, struct ft_capture_port *port,
-		     struct ft_error *error)
-{
-	const struct ft_port_interface *interface;
-	int rc = ft_port_open(port->port, error);
-
-	if (rc != 0)
-		return rc;
-	interface = ft_port_interface(port->port, 0);
-	port->first_interface = run->interface_count;
-	run->interface_count += ft_port_interface_count(port->port);
-	if (interface->link_type != ft_port_interface(run->ports[0].port, 0)->link_type)
-		return ft_fail(error, -EINVAL,
-			       "port '%s' has link type %u and '%s' has %u: a file holds one; "
-			       "capture them into two files",
-			       ft_port_name(port->port), interface->link_type,
-			       ft_port_name(run->ports[0].port),
-			       ft_port_interface(run->ports[0].port, 0)->link_type);
-	if (run->settings->filter != NULL)
-		rc = ft_filter_compile(run->settings->filter, interface->link_type, &port->filter,
-				       error);
-	if (rc == 0)
-		rc = ft_pool_create(&port->ledger, port->first_interface, &port->pool, error);
-	return rc;
-}
-
-static int write_headers(struct ft_capture_run *run, struct ft_error *error)
-{
-	uint8_t block[FT_PCAPNG_HEADER_BYTES];
-	size_t bytes = ft_pcapng_write_section(block, sizeof(block), PROGRAM " " FT_VERSION);
-
-	if (ft_output_write(run->output, block, bytes, error) != bytes)
-		return -EIO;
-	for (unsigned i = 0; i < run->port_count; i++) {
-		const struct ft_port *port = run->ports[i].port;
-
-		for (unsigned j = 0; j < ft_port_interface_count(port); j++) {
-			bytes = ft_pcapng_write_interface(
-				block, sizeof(block), ft_port_interface(port, j),
-				run->settings->port_options.snap_bytes, run->settings->filter);
-			if (bytes == 0)
-				return ft_fail(error, -EINVAL,
-					       "-f: a filter of %zu characters is too long to "
-					       "record in the file; shorten it",
-					       strlen(run->settings->filter));
-			if (ft_output_write(run->output, block, bytes, error) != bytes)
-				return -EIO;
-		}
-	}
-	return 0;
-}
-
-/* A FIFO needs a reader: wait for one, or for a signal. */
-static int open_output(struct ft_capture_run *run, struct ft_error *error)
-{
-	const struct ft_capture_settings *settings = run->settings;
-	int rc;
-
-	while (1) {
-		rc = ft_output_open(settings->output, settings->report != NULL, &run->output,
-				    error);
-		if (rc != -ENXIO)
-			return rc;
-		if (ft_manager_interrupted(run->manager))
-			return -ECANCELED;
-		usleep(WAIT_US);
-	}
-}
-
-static int open_all(struct ft_capture_run *run, struct ft_error *error)
-{
-	int rc = 0;
-
-	for (unsigned i = 0; rc == 0 && i < run->port_count; i++)
-		rc = open_port(run, &run->ports[i], error);
-	if (rc == 0)
-		rc = open_output(run, error);
-	if (rc == 0)
-		rc = write_headers(run, error);
-	if (rc != 0)
-		return rc;
-	run->writer.output = run->output;
-	run->writer.pool_count = run->port_count;
-	for (unsigned i = 0; i < run->port_count; i++)
-		run->writer.pools[i] = run->ports[i].pool;
-	return ft_writer_start(&run->writer, error);
-}
-
-static int start_port(struct ft_capture_run *run, struct ft_capture_port *port,
-		      struct ft_error *error)
-{
-	int rc;
-
-	port->hot = (struct ft_hot){
-		.port = port->port,
-		.filter = port->filter,
-		.stop = &run->stop,
-		.pool = port->pool,
-		.ledger = &port->ledger,
-		.snap_bytes = run->settings->port_options.snap_bytes,
-		.started_ns = ft_clock_utc_ns(),
-		.wake_fd = run->writer.wake_fd,
-	};
-	rc = ft_port_start(port->port, error);
-	if (rc == 0)
-		rc = ft_hot_start(&port->hot, error);
-	port->running = rc == 0;
-	return rc;
+	if (settings->report != NULL)
+		rc = ft_report_check(settings->report, error);
+	return rc == 0 ? ft_capture_create_ports(run, error) : rc;
 }
 
 static void set_limits(struct ft_capture_run *run)
 {
 	const struct ft_capture_settings *settings = run->settings;
-	uint64_t written = ft_output_bytes(run->output);
+	uint64_t written = run->writer.header_bytes;
 
 	run->stop.counts_frames = settings->stop_frames != 0;
 	run->stop.frames_left = (int64_t)settings->stop_frames;
 	run->stop.counts_bytes = settings->stop_bytes != 0;
 	run->stop.bytes_left =
 		settings->stop_bytes > written ? (int64_t)(settings->stop_bytes - written) : 1;
+	run->stop.files = settings->stop_files;
+	run->rotation.frames_per_file = settings->ring.file_frames;
+	run->rotation.bytes_per_file = settings->ring.file_bytes;
 }
 
-/* Answer clients meanwhile; a second signal gives up a stream that nobody reads. */
-static void keep_serving(struct ft_capture_run *run)
+static int draw_keys(struct ft_capture_run *run, struct ft_error *error)
 {
-	ft_manager_serve(run->manager, SERVE_MS);
-	if (!ft_manager_interrupted(run->manager))
-		return;
-	run->abandoned = true;
-	ft_output_abandon(run->output);
-}
-
-/* Close every window at once, then answer clients until the last frame is drained. */
-static void drain(struct ft_capture_run *run)
-{
-	struct ft_error error;
-
-	for (unsigned i = 0; i < run->port_count; i++)
-		if (run->ports[i].running && ft_port_close_input(run->ports[i].port, &error) != 0)
-			ft_manager_alarm(run->manager, "%s", error.text);
-	for (unsigned i = 0; i < run->port_count; i++) {
-		struct ft_capture_port *port = &run->ports[i];
-
-		if (!port->running)
-			continue;
-		while (!atomic_load_explicit(&port->hot.ended, memory_order_acquire))
-			keep_serving(run);
-		ft_hot_join(&port->hot);
-		ft_port_read_wire(port->port, &port->wire);
-		ft_count_set(&port->ledger.dropped_adapter, port->wire.dropped_adapter);
-	}
-}
-
-/* The last word of each interface, equal to the report, where there still is room for it. */
-static void write_last_statistics(struct ft_capture_run *run)
-{
-	uint8_t block[FT_PCAPNG_STATISTICS_BYTES];
-	struct ft_error error;
-
-	if (run->output_told && !ft_output_is_file(run->output))
-		return; /* a stream ends in the middle of a block */
-	for (unsigned i = 0; i < run->interface_count; i++) {
-		struct ft_pcapng_statistics statistics;
-		size_t bytes, wrote;
-
-		ft_capture_statistics(run, i, &statistics);
-		while (!ft_output_is_ready(run->output) && !run->abandoned)
-			keep_serving(run);
-		bytes = ft_pcapng_write_statistics(block, sizeof(block), &statistics);
-		wrote = ft_output_write(run->output, block, bytes, &error);
-		if (wrote == bytes)
-			continue;
-		ft_output_cut(run->output, block, wrote, 0);
-		if (!run->output_told)
-			ft_manager_alarm(run->manager, "%s", error.text);
-		run->output_told = run->failed = true;
-		return;
-	}
-}
-
-static void finish_output(struct ft_capture_run *run)
-{
-	struct ft_error error;
-
-	ft_writer_finish(&run->writer);
-	while (!atomic_load_explicit(&run->writer.ended, memory_order_acquire))
-		keep_serving(run);
-	ft_writer_join(&run->writer);
-	ft_capture_tell_failures(run);
-	if (run->started_ns == 0) {
-		ft_output_discard(run->output);
-		return;
-	}
-	write_last_statistics(run);
-	if (ft_output_finish(run->output, &error) != 0) {
-		ft_manager_alarm(run->manager, "%s", error.text);
-		run->failed = true;
-	}
+	if (getrandom(&run->flow_key, sizeof(run->flow_key), 0) != sizeof(run->flow_key) ||
+	    getrandom(run->session_id, sizeof(run->session_id), 0) != sizeof(run->session_id))
+		return ft_fail(error, -EIO, "the kernel gives no random bytes");
+	return 0;
 }
 
 static void close_all(struct ft_capture_run *run)
 {
-	for (unsigned i = 0; i < run->port_count; i++) {
-		struct ft_capture_port *port = &run->ports[i];
-
-		ft_port_free(port->port);
-		ft_filter_free(port->filter);
-		ft_pool_free(port->pool);
-	}
-	ft_output_free(run->output);
+	ft_capture_close_output(run);
+	ft_capture_close_ports(run);
+	ft_guardian_free(run->guardian); /* restores the ports that are closed now */
+	ft_session_free(run->session);
 	ft_manager_free(run->manager);
+}
+
+/* A receipt is to be signed, or a port may need something switched on again. */
+static bool needs_guardian(const struct ft_capture_run *run)
+{
+	if (ft_session_wanted(run->settings->output))
+		return true;
+	for (unsigned i = 0; i < run->port_count; i++)
+		if (ft_port_ifindex(run->ports[i].shared.port) != 0)
+			return true;
+	return false;
+}
+
+static int open_all(struct ft_capture_run *run, struct ft_error *error)
+{
+	int rc = draw_keys(run, error);
+
+	if (rc == 0 && needs_guardian(run))
+		rc = ft_guardian_start(ft_session_wanted(run->settings->output), &run->guardian,
+				       error);
+	if (rc == 0)
+		rc = ft_capture_open_ports(run, error);
+	if (rc == 0)
+		rc = ft_capture_open_output(run, error);
+	if (rc == 0 && ft_manager_interrupted(run->manager))
+		rc = -ECANCELED;
+	return rc;
+}
+
+static int begin_session(struct ft_capture_run *run, struct ft_error *error)
+{
+	struct ft_port *ports[FT_CAPTURE_MAX_PORTS];
+	const struct ft_session_facts facts = {
+		.program = PROGRAM,
+		.name = ft_manager_name(run->manager),
+		.id = run->session_id,
+		.ports = ports,
+		.port_count = run->port_count,
+	};
+
+	if (run->session == NULL)
+		return 0;
+	for (unsigned i = 0; i < run->port_count; i++)
+		ports[i] = run->ports[i].shared.port;
+	return ft_session_begin(run->session, &facts, error);
+}
+
+/* Where files come and go while the run has no privileges. */
+static int drop_privileges(struct ft_capture_run *run, struct ft_error *error)
+{
+	const char *directories[3];
+	char output[FT_PATH_BYTES], report[FT_PATH_BYTES];
+	unsigned count = 0;
+
+	directories[count++] = ft_manager_directory(run->manager);
+	if (run->stream == NULL) {
+		snprintf(output, sizeof(output), "%s", run->path);
+		directories[count++] = dirname(output);
+	}
+	if (run->settings->report != NULL && strcmp(run->settings->report, "-") != 0) {
+		snprintf(report, sizeof(report), "%s", run->settings->report);
+		directories[count++] = dirname(report);
+	}
+	return ft_privileges_drop(directories, count, &run->privileges, error);
+}
+
+/* Open the windows, give up privileges, start what takes frames, and say that all is ready. */
+static int start_all(struct ft_capture_run *run, struct ft_error *error)
+{
+	int rc = begin_session(run, error);
+
+	for (unsigned i = 0; i < run->port_count; i++)
+		ft_watch_add(&run->watch, run->ports[i].shared.port);
+	if (rc == 0)
+		rc = ft_capture_start_ports(run, error);
+	if (rc == 0)
+		rc = drop_privileges(run, error);
+	if (rc == 0)
+		rc = ft_capture_start_output(run, error);
+	if (rc == 0)
+		rc = ft_capture_start_threads(run, error);
+	if (rc != 0)
+		return rc;
+	run->started_ns = ft_manager_publish(run->manager, error);
+	return run->started_ns != 0 ? 0 : -EIO;
 }
 
 /* All that happens between opened ports and the report. */
 static int capture(struct ft_capture_run *run, struct ft_error *error)
 {
-	int rc = 0;
+	int rc;
 
 	set_limits(run);
-	for (unsigned i = 0; rc == 0 && i < run->port_count; i++)
-		rc = start_port(run, &run->ports[i], error);
-	if (rc == 0) {
-		run->started_ns = ft_manager_publish(run->manager, error);
-		rc = run->started_ns != 0 ? 0 : -EIO;
-	}
+	rc = start_all(run, error);
 	if (rc == 0)
 		run->stop_reason = ft_capture_wait(run);
-	drain(run);
+	ft_capture_drain(run);
 	run->stopped_ns = ft_clock_utc_ns();
-	finish_output(run);
+	if (rc == 0)
+		ft_capture_finish_output(run);
+	return rc;
+}
+
+static int write_reports(struct ft_capture_run *run, struct ft_error *error)
+{
+	json_t *report;
+	int rc = 0;
+
+	if (run->settings->report == NULL && run->session == NULL)
+		return 0;
+	report = ft_capture_report(run);
+	if (report == NULL)
+		return ft_fail(error, -ENOMEM, "--report: out of memory");
+	if (run->session != NULL)
+		rc = ft_session_end(run->session, report, run->guardian, error);
+	if (rc == -EPROTO) { /* written, and not signed */
+		fprintf(stderr, PROGRAM ": %s\n", error->text);
+		rc = 0;
+	}
+	if (run->settings->report != NULL && rc == 0)
+		rc = ft_report_write(run->settings->report, report, error);
+	json_decref(report);
 	return rc;
 }
 
@@ -295,23 +203,13 @@ static int run_capture(struct ft_capture_run *run, struct ft_error *error)
 		rc = check_settings(run, error);
 	if (rc == 0)
 		rc = open_all(run, error);
-	if (rc != 0) {
-		if (run->output != NULL)
-			ft_output_discard(run->output);
-		return rc;
-	}
-	if (ft_manager_interrupted(run->manager)) {
-		ft_writer_finish(&run->writer);
-		ft_writer_join(&run->writer);
-		ft_output_discard(run->output);
-		return -ECANCELED;
-	}
-	rc = capture(run, error);
+	if (rc == 0)
+		rc = capture(run, error);
 	if (rc != 0)
 		return rc;
 	if (!run->settings->quiet)
 		ft_capture_summarize(run);
-	return ft_capture_report(run, error);
+	return write_reports(run, error);
 }
 
 int ft_capture_run(const struct ft_capture_settings *settings)
@@ -326,6 +224,7 @@ int ft_capture_run(const struct ft_capture_settings *settings)
 	}
 	memset(run, 0, sizeof(*run));
 	run->settings = settings;
+	run->writer.wake_fd = run->indexer.wake_fd = -1;
 	rc = run_capture(run, &error);
 	if (rc == -ECANCELED) {
 		code = 130;

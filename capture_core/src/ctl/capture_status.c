@@ -23,96 +23,128 @@ static const char *direction_word(enum ft_direction directions)
 	}
 }
 
+static const char *huge_pages_word(enum ft_huge_pages huge_pages)
+{
+	switch (huge_pages) {
+	case FT_HUGE_RESERVED:
+		return "reserved";
+	case FT_HUGE_TRANSPARENT:
+		return "transparent";
+	default:
+		return "none";
+	}
+}
+
 static json_t *describe_port(const struct ft_capture_run *run, const struct ft_capture_port *port)
 {
+	const struct ft_port *of = port->shared.port;
+	const struct ft_pool *pool = port->pools[0];
 	json_t *object = json_object();
+	struct ft_ledger sum;
 
-	json_object_set_new(object, "port", ft_report_text(ft_port_name(port->port)));
-	json_object_set_new(object, "backend", json_string(ft_port_backend(port->port)));
-	json_object_set_new(object, "mode", json_string(ft_port_mode(port->port)));
+	ft_ledger_sum(port->shared.ledgers, port->shared.queue_count, &sum);
+	json_object_set_new(object, "port", ft_report_text(ft_port_name(of)));
+	json_object_set_new(object, "backend", json_string(ft_port_backend(of)));
+	json_object_set_new(object, "mode", json_string(ft_port_mode(of)));
+	json_object_set_new(object, "queues", json_integer(port->shared.queue_count));
 	json_object_set_new(object, "direction",
 			    json_string(direction_word(run->settings->port_options.directions)));
 	json_object_set_new(object, "timestamps",
-			    json_string(ft_port_interface(port->port, 0)->timestamps));
-	ft_ledger_report(&port->ledger, object);
+			    json_string(ft_port_interface(of, 0)->timestamps));
+	json_object_set_new(object, "clock", ft_report_text(ft_port_interface(of, 0)->clock));
+	ft_ledger_report(&sum, object);
 	json_object_set_new(object, "derived", json_array());
+	json_object_set_new(object, "buffers",
+			    json_pack("{s:i, s:i, s:s}", "blocks",
+				      (int)(pool->chunk_count * port->shared.queue_count),
+				      "block_bytes", (int)FT_CHUNK_BYTES, "huge_pages",
+				      huge_pages_word(pool->huge_pages)));
 	return object;
+}
+
+static void sum_port(const struct ft_capture_port *port, struct ft_ledger *sum)
+{
+	ft_ledger_sum(port->shared.ledgers, port->shared.queue_count, sum);
 }
 
 uint64_t ft_capture_lost(const struct ft_capture_run *run)
 {
 	uint64_t lost = 0;
 
-	for (unsigned i = 0; i < run->port_count; i++)
-		lost += ft_ledger_lost(&run->ports[i].ledger);
+	for (unsigned i = 0; i < run->port_count; i++) {
+		struct ft_ledger sum;
+
+		sum_port(&run->ports[i], &sum);
+		lost += ft_ledger_lost(&sum);
+	}
 	return lost;
 }
 
 static uint64_t sum_stored(const struct ft_capture_run *run, bool bytes)
 {
-	uint64_t sum = 0;
+	uint64_t stored = 0;
 
 	for (unsigned i = 0; i < run->port_count; i++) {
-		const struct ft_ledger *ledger = &run->ports[i].ledger;
+		struct ft_ledger sum;
 
-		sum += ft_count_read(bytes ? &ledger->stored_bytes : &ledger->stored);
+		sum_port(&run->ports[i], &sum);
+		stored += bytes ? sum.stored_bytes : sum.stored;
 	}
-	return sum;
-}
-
-/* One output a run, none for `null:`. */
-static json_t *describe_files(const struct ft_capture_run *run)
-{
-	json_t *files = json_array();
-
-	if (!ft_output_is_kept(run->output))
-		return files;
-	json_array_append_new(files, json_pack("{s:o, s:I, s:I}", "path",
-					       ft_report_text(ft_output_path(run->output)),
-					       "packets", (json_int_t)sum_stored(run, false),
-					       "bytes", (json_int_t)sum_stored(run, true)));
-	return files;
+	return stored;
 }
 
 static json_t *status(void *engine)
 {
-	const struct ft_capture_run *run = engine;
+	struct ft_capture_run *run = engine;
 	json_t *object = json_object(), *ports = json_array();
 
 	for (unsigned i = 0; i < run->port_count; i++)
 		json_array_append_new(ports, describe_port(run, &run->ports[i]));
 	json_object_set_new(object, "ports", ports);
 	json_object_set_new(object, "lost", json_integer((json_int_t)ft_capture_lost(run)));
-	json_object_set_new(object, "files", describe_files(run));
+	json_object_set_new(
+		object, "files",
+		ft_capture_list_files(run, sum_stored(run, false), sum_stored(run, true)));
 	json_object_set_new(object, "output", ft_report_path(run->settings->output));
 	json_object_set_new(object, "report", ft_report_path(run->settings->report));
 	return object;
 }
 
-void ft_capture_tell_failures(struct ft_capture_run *run)
+static void tell_port(struct ft_capture_run *run, struct ft_capture_port *port)
 {
-	for (unsigned i = 0; i < run->port_count; i++) {
-		struct ft_capture_port *port = &run->ports[i];
+	for (unsigned i = 0; port->running && !port->told && i < port->shared.queue_count; i++) {
+		const struct ft_hot *hot = &port->hots[i];
 
-		if (port->told || !atomic_load_explicit(&port->hot.ended, memory_order_acquire) ||
-		    port->hot.result == 0)
+		if (!atomic_load_explicit(&hot->ended, memory_order_acquire) || hot->result == 0)
 			continue;
-		ft_manager_alarm(run->manager, "%s", port->hot.error.text);
+		ft_manager_alarm(run->manager, "%s", hot->error.text);
 		port->told = run->failed = true;
 	}
+}
+
+void ft_capture_tell_failures(struct ft_capture_run *run)
+{
+	for (unsigned i = 0; i < run->port_count; i++)
+		tell_port(run, &run->ports[i]);
 	if (!run->output_told && atomic_load_explicit(&run->writer.failed, memory_order_acquire)) {
 		ft_manager_alarm(run->manager,
 				 "%s; nothing more is written, frames are counted as dropped.disk",
 				 run->writer.error.text);
 		run->output_told = run->failed = true;
 	}
+	if (!run->files_told && atomic_load_explicit(&run->indexer.failed, memory_order_acquire)) {
+		ft_manager_alarm(run->manager, "%s", run->indexer.error.text);
+		run->files_told = run->failed = true;
+	}
 }
 
 static bool all_ended(const struct ft_capture_run *run)
 {
 	for (unsigned i = 0; i < run->port_count; i++)
-		if (!atomic_load_explicit(&run->ports[i].hot.ended, memory_order_acquire))
-			return false;
+		for (unsigned j = 0; j < run->ports[i].shared.queue_count; j++)
+			if (!atomic_load_explicit(&run->ports[i].hots[j].ended,
+						  memory_order_acquire))
+				return false;
 	return true;
 }
 
@@ -130,64 +162,83 @@ static const char *tick(void *engine)
 			return "port lost";
 	if (all_ended(run))
 		return "end of input";
-	if (run->output_told && !ft_output_is_file(run->output))
+	if (run->output_told && run->stream != NULL)
 		return "output closed"; /* a stream's reader does not come back */
+	ft_watch_look(&run->watch, run->manager);
+	ft_capture_rotate_when_due(run);
+	if (run->session != NULL)
+		ft_session_sample_clock(run->session);
 	if (limit_ns != 0 && ft_clock_monotonic_ns() - run->waiting_since_ns >= limit_ns)
 		return "duration";
 	return NULL;
 }
 
+static int rotate(void *engine, struct ft_error *error)
+{
+	struct ft_capture_run *run = engine;
+
+	if (!run->writer.ring || run->stream != NULL)
+		return ft_fail(error, -EINVAL, "this run writes one file; start it with -b");
+	ft_rotation_end(&run->rotation, ft_rotation_file(&run->rotation));
+	return 0;
+}
+
 const char *ft_capture_wait(struct ft_capture_run *run)
 {
-	static const struct ft_manager_calls calls = {.status = status, .tick = tick};
+	static const struct ft_manager_calls calls = {
+		.status = status, .tick = tick, .rotate = rotate};
 
 	run->waiting_since_ns = ft_clock_monotonic_ns();
 	return ft_manager_run(run->manager, &calls, run);
 }
 
-void ft_capture_statistics(const struct ft_capture_run *run, uint32_t interface,
-			   struct ft_pcapng_statistics *statistics)
+void ft_capture_statistics(const struct ft_capture_run *run, const struct ft_capture_port *port,
+			   unsigned index, struct ft_pcapng_statistics *statistics)
 {
-	const struct ft_capture_port *port = &run->ports[0];
-	uint32_t index;
+	uint64_t stored = 0;
 
-	while (interface >= port->first_interface + ft_port_interface_count(port->port))
-		port++;
-	index = interface - port->first_interface;
-	ft_hot_tell(&port->hot, index, port->pool->stored[index], run->stopped_ns, statistics);
+	for (unsigned i = 0; i < port->shared.queue_count; i++)
+		stored += port->pools[i]->stored[index];
+	ft_hot_tell(&port->shared, index, stored, run->stopped_ns, statistics);
 }
 
 static void summarize_port(const struct ft_capture_port *port)
 {
+	const char *name = ft_port_name(port->shared.port);
+	struct ft_ledger sum;
 	const struct {
 		const ft_count *count;
 		const char *words;
 	} causes[] = {
-		{&port->ledger.dropped_adapter, "dropped by the adapter"},
-		{&port->ledger.dropped_kernel,
+		{&sum.dropped_adapter, "dropped by the adapter"},
+		{&sum.dropped_kernel,
 		 "dropped by the kernel's ring (this machine was too slow; try a larger --buffer)"},
-		{&port->ledger.dropped_ring, "dropped because the output was too slow"},
-		{&port->ledger.dropped_disk, "dropped because the output failed"},
-		{&port->ledger.filtered, "not wanted by the filter"},
-		{&port->ledger.excess, "taken after the stop condition"},
-		{&port->ledger.coalesced, "stored joined, above the MTU"},
+		{&sum.dropped_ring, "dropped because the output was too slow"},
+		{&sum.dropped_disk, "dropped because the output failed"},
+		{&sum.filtered, "not wanted by the filter"},
+		{&sum.excess, "taken after the stop condition"},
+		{&sum.coalesced, "stored joined, above the MTU"},
+		{&sum.unstamped, "stored with a host timestamp for want of the one asked for"},
 	};
 
-	fprintf(stderr, "ft-capture: %s: %" PRIu64 " frames offered, %" PRIu64 " stored\n",
-		ft_port_name(port->port), ft_count_read(&port->ledger.offered),
-		ft_count_read(&port->ledger.stored));
+	sum_port(port, &sum);
+	fprintf(stderr, "ft-capture: %s: %" PRIu64 " frames offered, %" PRIu64 " stored\n", name,
+		ft_count_read(&sum.offered), ft_count_read(&sum.stored));
 	for (unsigned i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
 		if (ft_count_read(causes[i].count) != 0)
-			fprintf(stderr, "ft-capture: %s: %" PRIu64 " %s\n",
-				ft_port_name(port->port), ft_count_read(causes[i].count),
-				causes[i].words);
+			fprintf(stderr, "ft-capture: %s: %" PRIu64 " %s\n", name,
+				ft_count_read(causes[i].count), causes[i].words);
 }
 
 static bool all_balanced(const struct ft_capture_run *run)
 {
-	for (unsigned i = 0; i < run->port_count; i++)
-		if (!ft_ledger_balanced(&run->ports[i].ledger))
+	for (unsigned i = 0; i < run->port_count; i++) {
+		struct ft_ledger sum;
+
+		sum_port(&run->ports[i], &sum);
+		if (!ft_ledger_balanced(&sum))
 			return false;
+	}
 	return true;
 }
 
@@ -223,52 +274,22 @@ static json_t *report_ports(const struct ft_capture_run *run)
 		json_t *object = describe_port(run, &run->ports[i]);
 
 		json_object_set_new(object, "wire", describe_wire(&run->ports[i].wire));
-		json_object_set_new(object, "adapter", ft_port_describe(run->ports[i].port));
+		json_object_set_new(object, "adapter", ft_port_describe(run->ports[i].shared.port));
 		json_array_append_new(ports, object);
 	}
 	return ports;
 }
 
-static json_t *report_files(const struct ft_capture_run *run)
+json_t *ft_capture_report(struct ft_capture_run *run)
 {
-	json_t *files = describe_files(run), *file;
-	const char *sha256 = ft_output_sha256(run->output);
-	size_t index;
-
-	json_array_foreach(files, index, file)
-	{
-		bool any = run->writer.first_ns != 0;
-
-		json_object_set_new(file, "first_ns",
-				    any ? json_integer((json_int_t)run->writer.first_ns)
-					: json_null());
-		json_object_set_new(file, "last_ns",
-				    any ? json_integer((json_int_t)run->writer.last_ns)
-					: json_null());
-		json_object_set_new(file, "size_bytes",
-				    json_integer((json_int_t)ft_output_bytes(run->output)));
-		json_object_set_new(file, "sha256",
-				    sha256 != NULL ? json_string(sha256) : json_null());
-	}
-	return files;
-}
-
-int ft_capture_report(const struct ft_capture_run *run, struct ft_error *error)
-{
-	json_t *report;
-	int rc;
-
-	if (run->settings->report == NULL)
-		return 0;
-	report = json_pack("{s:s, s:s, s:I, s:I, s:s, s:b, s:I, s:o, s:o, s:O, s:O}", "schema",
-			   REPORT_SCHEMA, "name", ft_manager_name(run->manager), "started_ns",
-			   (json_int_t)run->started_ns, "stopped_ns", (json_int_t)run->stopped_ns,
-			   "stop_reason", run->stop_reason, "balanced", all_balanced(run), "lost",
-			   (json_int_t)ft_capture_lost(run), "ports", report_ports(run), "files",
-			   report_files(run), "alarms", ft_manager_alarms(run->manager), "marks",
-			   ft_manager_marks(run->manager));
-	rc = report != NULL ? ft_report_write(run->settings->report, report, error)
-			    : ft_fail(error, -ENOMEM, "--report: out of memory");
-	json_decref(report);
-	return rc;
+	return json_pack("{s:s, s:s, s:I, s:I, s:s, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:O, s:O}",
+			 "schema", REPORT_SCHEMA, "name", ft_manager_name(run->manager),
+			 "started_ns", (json_int_t)run->started_ns, "stopped_ns",
+			 (json_int_t)run->stopped_ns, "stop_reason", run->stop_reason, "balanced",
+			 all_balanced(run), "lost", (json_int_t)ft_capture_lost(run), "ports",
+			 report_ports(run), "files", ft_capture_report_files(run), "expired",
+			 ft_capture_report_expired(run), "durability",
+			 ft_capture_report_durability(run), "privileges",
+			 ft_privileges_describe(&run->privileges), "alarms",
+			 ft_manager_alarms(run->manager), "marks", ft_manager_marks(run->manager));
 }

@@ -415,6 +415,11 @@ const json_t *ft_manager_alarms(const struct ft_manager *manager)
 	return manager->alarms;
 }
 
+const char *ft_manager_directory(const struct ft_manager *manager)
+{
+	return manager->rundir.path;
+}
+
 const char *ft_manager_name(const struct ft_manager *manager)
 {
 	return manager->name;

@@ -32,8 +32,9 @@ static void build_parser(const struct ft_program *program, struct parser *parser
 	struct option *next = parser->long_options;
 	char *shorts = parser->short_options;
 
-	*shorts++ = '+'; /* stop at the first word that is no option */
-	*shorts++ = ':'; /* tell a missing value from an unknown option, print nothing */
+	if (program->operands == NULL)
+		*shorts++ = '+'; /* stop at the first word that is no option */
+	*shorts++ = ':';	 /* tell a missing value from an unknown option, print nothing */
 	for (unsigned i = 0; i < program->option_count && i < MAX_OPTIONS; i++) {
 		const struct ft_option *row = &program->options[i];
 		int value = row->short_name != 0 ? row->short_name : LONG_ONLY + (int)i;
@@ -193,8 +194,8 @@ static int apply(const struct ft_option *row, void *settings, const char *value,
 	return 0;
 }
 
-int ft_options_parse(const struct ft_program *program, int argc, char **argv, void *settings,
-		     struct ft_error *error)
+int ft_options_parse_operands(const struct ft_program *program, int argc, char **argv,
+			      void *settings, int *first, struct ft_error *error)
 {
 	struct parser parser;
 	int value, rc;
@@ -208,6 +209,9 @@ int ft_options_parse(const struct ft_program *program, int argc, char **argv, vo
 		value = getopt_long(argc, argv, parser.short_options, parser.long_options, NULL);
 		if (value == -1)
 			break;
+		/* Operands that stood before it have been moved behind it. */
+		if (program->operands != NULL && argv[optind - 1][0] == '-')
+			word = argv[optind - 1];
 		if (value == '?' || value == ':')
 			return refuse(program, value, word, error);
 		if (value == HELP)
@@ -225,8 +229,17 @@ int ft_options_parse(const struct ft_program *program, int argc, char **argv, vo
 		if (rc != 0)
 			return blame(row, rc, error);
 	}
-	if (optind < argc)
+	*first = optind;
+	if (optind < argc && program->operands == NULL)
 		return ft_fail(error, -EINVAL, "%s: not an option; see %s --help", argv[optind],
 			       program->name);
 	return FT_PARSED_RUN;
+}
+
+int ft_options_parse(const struct ft_program *program, int argc, char **argv, void *settings,
+		     struct ft_error *error)
+{
+	int first;
+
+	return ft_options_parse_operands(program, argc, argv, settings, &first, error);
 }

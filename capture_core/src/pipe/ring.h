@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FT_RING_SLOTS 256u /* a power of two */
+#define FT_RING_SLOTS 1024u /* a power of two */
 
 struct ft_ring {
 	/* Written by the producer. */

@@ -26,7 +26,8 @@ struct ft_summary {
 	uint32_t flows; /* noted: at least as many as there are */
 	uint64_t flow[FT_SUMMARY_FLOW_BITS / 64];
 	uint64_t address[FT_SUMMARY_ADDRESS_BITS / 64];
-	uint64_t port[FT_SUMMARY_PORT_BITS / 64]; /* exact: bit N is port N */
+	uint64_t
+		port[FT_SUMMARY_PORT_BITS / 64]; /* exact: bit N is port N; bit 0 also: none told */
 	uint64_t vlan[FT_SUMMARY_VLAN_BITS / 64]; /* exact */
 };
 
@@ -75,6 +76,10 @@ static inline void ft_summary_add(struct ft_summary *summary, const struct ft_fl
 	for (unsigned i = 0; flow->ports != NULL && i < 2; i++)
 		ft_summary_set(summary->port, FT_SUMMARY_PORT_BITS,
 			       FT_FLOW_BE16(ft_flow_u16(flow->ports + 2 * i)));
+	/* A first fragment has ports too, which a packet filter looks at: port 0 stands for them.
+	 */
+	if (flow->addresses != NULL && flow->ports == NULL)
+		ft_summary_set(summary->port, FT_SUMMARY_PORT_BITS, 0);
 	for (unsigned i = 0; i < flow->vlan_count; i++)
 		ft_summary_set(summary->vlan, FT_SUMMARY_VLAN_BITS, flow->vlans[i]);
 }

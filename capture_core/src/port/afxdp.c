@@ -59,6 +59,7 @@ static int check_mode_key(struct ft_port *port, struct ft_error *error)
 static int afxdp_create(struct ft_port *port, struct ft_error *error)
 {
 	struct afxdp *a = aligned_alloc(_Alignof(struct afxdp), sizeof(*a));
+	int rc;
 
 	if (a == NULL)
 		return ft_fail(error, -ENOMEM, "out of memory");
@@ -72,7 +73,8 @@ static int afxdp_create(struct ft_port *port, struct ft_error *error)
 	if (a->device.ifindex == 0)
 		return ft_fail(error, -ENODEV, "port '%s': no such interface; see fieldtap ports",
 			       port->device);
-	return check_mode_key(port, error);
+	rc = check_mode_key(port, error);
+	return rc == 0 ? ft_stamps_find(port->device, &port->options, &a->stamping, error) : rc;
 }
 
 /* Every queue of the device: frames on others would be missed. */
@@ -222,10 +224,22 @@ static int keep_frames_whole(struct ft_port *port, struct afxdp *a, struct ft_er
 	bool strips = !(a->adapter_knows && a->device.tags) &&
 		      ft_ethtool_feature(port->device, FT_OFFLOAD_VLAN) == 1;
 
-	if (!joins && !strips)
+	if (!joins && !strips && !a->stamping.capable)
 		return 0;
 	return ft_offload_stop_some(port->device, a->device.ifindex, joins, strips, &a->offload,
 				    error);
+}
+
+/* The adapter's, where its driver tells them to the program. */
+static int choose_stamps(struct ft_port *port, struct afxdp *a, struct ft_error *error)
+{
+	a->stamping.capable &= a->adapter_knows && a->device.stamps;
+	if (port->options.stamps == FT_STAMPS_ADAPTER && !a->stamping.capable)
+		return ft_fail(error, -EINVAL,
+			       "port '%s': -t adapter: its driver tells no XDP program the "
+			       "adapter's stamps; capture with afpacket:%s, or use -t host",
+			       port->device, port->device);
+	return ft_stamps_start(&port->options, &a->stamping, error);
 }
 
 /* Taking an XDP program resets many an adapter: its link comes back after seconds. */
@@ -259,24 +273,10 @@ static int lay_out(struct ft_port *port, struct afxdp *a, struct ft_error *error
 	return 0;
 }
 
-/* Adapter stamps come with the metadata; what lacks them is marked, frame by frame. */
-static int choose_stamps(struct ft_port *port, struct afxdp *a, struct ft_error *error)
-{
-	if (port->options.stamps != FT_STAMPS_ADAPTER)
-		return 0;
-	return ft_fail(error, -EINVAL,
-		       "port '%s': its driver gives XDP programs no adapter stamps; capture with "
-		       "afpacket:%s, or with -t host",
-		       port->device, port->device);
-	(void)a;
-}
-
 static int open_received(struct ft_port *port, struct afxdp *a, struct ft_error *error)
 {
 	int rc = choose_queues(port, a, error);
 
-	if (rc == 0)
-		rc = choose_stamps(port, a, error);
 	if (rc == 0)
 		rc = lay_out(port, a, error);
 	if (rc == 0)
@@ -285,6 +285,8 @@ static int open_received(struct ft_port *port, struct afxdp *a, struct ft_error 
 		rc = choose_mode(port, a, error);
 	if (rc == 0)
 		rc = keep_frames_whole(port, a, error);
+	if (rc == 0)
+		rc = choose_stamps(port, a, error);
 	if (rc == 0)
 		wait_for_link(port, a);
 	return rc;
@@ -305,14 +307,15 @@ static int open_sent(struct ft_port *port, struct afxdp *a, struct ft_error *err
 	return rc == 0 ? ft_port_open(a->sent, error) : rc;
 }
 
-static void name_received(struct ft_port *port, struct ft_port_interface *interface)
+static void name_received(const struct ft_port *port, const struct afxdp *a,
+			  struct ft_port_interface *interface)
 {
 	char driver[32];
 
 	ft_ethtool_driver(port->device, driver, sizeof(driver));
 	interface->link_type = LINKTYPE_ETHERNET;
 	interface->speed_bps = ft_ethtool_speed_bps(port->device);
-	interface->timestamps = "host";
+	ft_stamps_label(&a->stamping, false, interface);
 	snprintf(interface->name, sizeof(interface->name), "%s:rx", port->device);
 	snprintf(interface->description, sizeof(interface->description),
 		 "frames received by %s (driver %s)", port->device,
@@ -327,7 +330,7 @@ static int afxdp_open(struct ft_port *port, struct ft_error *error)
 	port->interface_count = 0;
 	if (rc == 0 && (port->options.directions & FT_DIRECTION_IN)) {
 		rc = open_received(port, a, error);
-		name_received(port, &port->interfaces[port->interface_count++]);
+		name_received(port, a, &port->interfaces[port->interface_count++]);
 	}
 	if (rc == 0 && (port->options.directions & FT_DIRECTION_OUT)) {
 		rc = open_sent(port, a, error);
@@ -453,6 +456,7 @@ static json_t *afxdp_describe(const struct ft_port *port)
 			    json_boolean(a->adapter_knows && a->device.tags));
 	json_object_set_new(object, "stamped_at_receive", json_integer((json_int_t)stamped_late));
 	json_object_set_new(object, "promiscuous", json_boolean(port->options.promiscuous));
+	ft_stamps_describe(&a->stamping, object);
 	return object;
 }
 

@@ -7,6 +7,7 @@
 
 #include "port/offload.h"
 #include "port/port_ops.h"
+#include "port/stamps.h"
 #include "port/wire.h"
 #include "port/xdp_device.h"
 #include "port/xdp_meta.h"
@@ -39,8 +40,8 @@ struct afxdp {
 	struct ft_xsk_layout layout;
 	uint32_t longest_bytes;
 	bool generic;
-	bool adapter_knows;	    /* the program asks the driver for stamp and tag */
-	bool wants_adapter;	    /* stamps */
+	bool adapter_knows; /* the program asks the driver for stamp and tag */
+	struct ft_stamping stamping;
 	int membership_fd;	    /* keeps the port promiscuous */
 	struct ft_port *sent;	    /* NULL: only received frames are wanted */
 	_Atomic uint64_t closed_ns; /* monotonic; 0: open. Written by who closes the input. */

@@ -74,11 +74,11 @@ static uint64_t utc_of_tai(struct afxdp_queue *queue, uint64_t tai_ns)
 static void stamp_frame(const struct afxdp *a, struct afxdp_queue *queue, struct ft_xdp_meta *meta,
 			struct ft_frame *frame)
 {
-	bool from_adapter = a->wants_adapter && meta->tai_ns != 0 && meta->adapter_ns != 0;
+	bool from_adapter = a->stamping.adapter && meta->tai_ns != 0 && meta->adapter_ns != 0;
 
-	frame->unstamped = a->wants_adapter && !from_adapter;
+	frame->unstamped = a->stamping.adapter && !from_adapter;
 	if (from_adapter) {
-		frame->stamp_ns = meta->adapter_ns;
+		frame->stamp_ns = meta->adapter_ns - a->stamping.ahead_ns;
 	} else if (__builtin_expect(meta->tai_ns != 0, 1)) {
 		frame->stamp_ns = utc_of_tai(queue, meta->tai_ns);
 	} else {

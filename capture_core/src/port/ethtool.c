@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <linux/ethtool.h>
+#include <linux/net_tstamp.h>
 #include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 #define MAX_FEATURES 512u
 #define WORDS(count) (((count) + 31u) / 32u)
 
-static int command(const char *device, void *request)
+static int ask(const char *device, unsigned long number, void *request)
 {
 	struct ifreq ifr = {0};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -26,9 +27,14 @@ static int command(const char *device, void *request)
 		return -errno;
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", device);
 	ifr.ifr_data = request;
-	rc = ioctl(fd, SIOCETHTOOL, &ifr) < 0 ? -errno : 0;
+	rc = ioctl(fd, number, &ifr) < 0 ? -errno : 0;
 	close(fd);
 	return rc;
+}
+
+static int command(const char *device, void *request)
+{
+	return ask(device, SIOCETHTOOL, request);
 }
 
 void ft_ethtool_driver(const char *device, char *name, size_t bytes)
@@ -136,6 +142,28 @@ int ft_ethtool_set_feature(const char *device, const char *feature, bool on)
 	return ft_ethtool_feature(device, feature) == (int)on ? 0 : -EBUSY;
 }
 
+void ft_ethtool_stamping(const char *device, uint32_t *capabilities, uint32_t *rx_filters,
+			 int *phc_index)
+{
+	struct ethtool_ts_info info = {.cmd = ETHTOOL_GET_TS_INFO};
+	bool known = command(device, &info) == 0;
+
+	*capabilities = known ? info.so_timestamping : 0;
+	*rx_filters = known ? info.rx_filters : 0;
+	*phc_index = known ? info.phc_index : -1;
+}
+
+int ft_ethtool_get_stamped(const char *device, struct hwtstamp_config *config)
+{
+	*config = (struct hwtstamp_config){0};
+	return ask(device, SIOCGHWTSTAMP, config);
+}
+
+int ft_ethtool_set_stamped(const char *device, struct hwtstamp_config *config)
+{
+	return ask(device, SIOCSHWTSTAMP, config);
+}
+
 json_t *ft_ethtool_describe(const char *device)
 {
 	struct ethtool_ringparam ring = {.cmd = ETHTOOL_GRINGPARAM};
@@ -154,5 +182,57 @@ json_t *ft_ethtool_describe(const char *device)
 			    known ? json_boolean(pause.tx_pause != 0) : json_null());
 	json_object_set_new(object, "vlan_filter",
 			    vlan_filter >= 0 ? json_boolean(vlan_filter) : json_null());
+	return object;
+}
+
+static json_t *text_or_null(const char *text, size_t bytes)
+{
+	size_t length = strnlen(text, bytes);
+
+	return length > 0 ? json_stringn(text, length) : json_null();
+}
+
+static json_t *permanent_address(const char *device)
+{
+	struct {
+		struct ethtool_perm_addr address;
+		uint8_t bytes[32];
+	} request = {.address.cmd = ETHTOOL_GPERMADDR, .address.size = sizeof(request.bytes)};
+	char text[3 * sizeof(request.bytes)] = "";
+	uint8_t any = 0;
+
+	if (command(device, &request) != 0 || request.address.size > sizeof(request.bytes))
+		return json_null();
+	for (uint32_t i = 0; i < request.address.size; i++) {
+		any |= request.bytes[i];
+		sprintf(text + 3 * i, "%02x%s", request.bytes[i],
+			i + 1 < request.address.size ? ":" : "");
+	}
+	return any != 0 ? json_string(text) : json_null();
+}
+
+json_t *ft_ethtool_identify(const char *device)
+{
+	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
+	struct ethtool_ts_info stamps = {.cmd = ETHTOOL_GET_TS_INFO};
+	uint64_t speed_bps = ft_ethtool_speed_bps(device);
+	json_t *object;
+
+	if (command(device, &driver) != 0)
+		return json_null();
+	if (command(device, &stamps) != 0)
+		stamps.phc_index = -1;
+	object = json_object();
+	json_object_set_new(object, "driver", text_or_null(driver.driver, sizeof(driver.driver)));
+	json_object_set_new(object, "driver_version",
+			    text_or_null(driver.version, sizeof(driver.version)));
+	json_object_set_new(object, "firmware",
+			    text_or_null(driver.fw_version, sizeof(driver.fw_version)));
+	json_object_set_new(object, "bus", text_or_null(driver.bus_info, sizeof(driver.bus_info)));
+	json_object_set_new(object, "permanent_address", permanent_address(device));
+	json_object_set_new(object, "speed_bps",
+			    speed_bps != 0 ? json_integer((json_int_t)speed_bps) : json_null());
+	json_object_set_new(object, "phc_index",
+			    stamps.phc_index >= 0 ? json_integer(stamps.phc_index) : json_null());
 	return object;
 }

@@ -121,11 +121,32 @@ static unsigned long network_namespace(void)
 	return stat("/proc/self/ns/net", &status) == 0 ? (unsigned long)status.st_ino : 0;
 }
 
-/* Switch on what the state file names, if the port is still the one it speaks of. */
-static void restore_from(int fd, int ifindex)
+/*
+ * Have the driver stamp what it stamped before, if it now stamps every received frame as engines
+ * have it do, and not what somebody else has asked for since. False for want of privileges.
+ */
+static bool restore_stamped(const char *device, const json_t *found)
+{
+	struct hwtstamp_config config;
+	int tx, rx;
+
+	if (json_unpack((json_t *)found, "[i, i]", &tx, &rx) != 0 ||
+	    ft_ethtool_get_stamped(device, &config) != 0 || config.tx_type != tx ||
+	    config.rx_filter != HWTSTAMP_FILTER_ALL || rx == HWTSTAMP_FILTER_ALL)
+		return true;
+	config.rx_filter = rx;
+	return ft_ethtool_set_stamped(device, &config) != -EPERM;
+}
+
+/*
+ * Switch on what the state file names, if the port is still the one it speaks of. False when
+ * something stays off for want of privileges: it is then left for who has them.
+ */
+static bool restore_from(int fd, int ifindex)
 {
 	char device[IF_NAMESIZE];
 	json_t *state, *name;
+	bool permitted = true;
 	size_t index;
 
 	lseek(fd, 0, SEEK_SET);
@@ -133,11 +154,14 @@ static void restore_from(int fd, int ifindex)
 	if (if_indextoname((unsigned)ifindex, device) != NULL) {
 		json_array_foreach(json_object_get(state, "on"), index, name)
 		{
-			if (json_is_string(name))
-				ft_ethtool_set_feature(device, json_string_value(name), true);
+			if (json_is_string(name) &&
+			    ft_ethtool_set_feature(device, json_string_value(name), true) == -EPERM)
+				permitted = false;
 		}
+		permitted &= restore_stamped(device, json_object_get(state, "stamped"));
 	}
 	json_decref(state);
+	return permitted;
 }
 
 /* A lock that can be had alone belongs to nobody alive: restore and forget. */
@@ -145,8 +169,8 @@ static void restore_unless_used(int fd, const char *path, int ifindex)
 {
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
 		return;
-	restore_from(fd, ifindex);
-	unlink(path);
+	if (restore_from(fd, ifindex))
+		unlink(path);
 }
 
 static void restore_after_crashes(const char *directory)
@@ -178,12 +202,16 @@ static void restore_after_crashes(const char *directory)
 static int write_state(const struct ft_offload *offload, struct ft_error *error)
 {
 	json_t *on = json_array(), *state;
+	struct hwtstamp_config stamped;
 	int rc = 0;
 
 	for (unsigned i = 0; i < FEATURE_COUNT; i++)
 		if (ft_ethtool_feature(offload->device, features[i]) == 1)
 			json_array_append_new(on, json_string(features[i]));
 	state = json_pack("{s:s, s:o}", "device", offload->device, "on", on);
+	if (ft_ethtool_get_stamped(offload->device, &stamped) == 0)
+		json_object_set_new(state, "stamped",
+				    json_pack("[i, i]", stamped.tx_type, stamped.rx_filter));
 	if (ftruncate(offload->state_fd, 0) != 0 ||
 	    json_dumpfd(state, offload->state_fd, JSON_COMPACT) != 0 ||
 	    fsync(offload->state_fd) != 0)
@@ -233,7 +261,7 @@ static void let_go(struct ft_offload *offload)
 }
 
 /* In our turn. */
-static int stop(const char *directory, const char *device, int ifindex, bool joining, bool tags,
+static int take(const char *directory, int ifindex, bool joining, bool tags,
 		struct ft_offload *offload, struct ft_error *error)
 {
 	int rc = 0;
@@ -251,11 +279,11 @@ static int stop(const char *directory, const char *device, int ifindex, bool joi
 	if (flock(offload->state_fd, LOCK_EX | LOCK_NB) == 0)
 		rc = write_state(offload, error);
 	if (rc == 0 && tags)
-		rc = keep_tags(device, error);
+		rc = keep_tags(offload->device, error);
 	if (rc == 0 && joining)
-		rc = stop_joining(device, error);
+		rc = stop_joining(offload->device, error);
 	if (rc == 0 && joining)
-		rc = segment_veth_peer(device, ifindex, offload, error);
+		rc = segment_veth_peer(offload->device, ifindex, offload, error);
 	if (rc != 0)
 		let_go(offload);
 	else
@@ -277,7 +305,7 @@ int ft_offload_stop_some(const char *device, int ifindex, bool joining, bool tag
 	turn = take_turn(directory);
 	if (turn < 0)
 		return ft_fail(error, -errno, "%s: %s", directory, strerror(errno));
-	rc = stop(directory, device, ifindex, joining, tags, offload, error);
+	rc = take(directory, ifindex, joining, tags, offload, error);
 	close(turn);
 	return rc;
 }
@@ -286,6 +314,12 @@ int ft_offload_stop(const char *device, int ifindex, struct ft_offload *offload,
 		    struct ft_error *error)
 {
 	return ft_offload_stop_some(device, ifindex, true, false, offload, error);
+}
+
+int ft_offload_record(const char *device, int ifindex, struct ft_offload *offload,
+		      struct ft_error *error)
+{
+	return ft_offload_stop_some(device, ifindex, false, false, offload, error);
 }
 
 void ft_offload_restore(struct ft_offload *offload)
@@ -298,6 +332,20 @@ void ft_offload_restore(struct ft_offload *offload)
 	memcpy(path, offload->path, sizeof(path));
 	turn = take_turn(dirname(path));
 	let_go(offload);
+	if (turn >= 0)
+		close(turn);
+}
+
+void ft_offload_restore_ended(void)
+{
+	char directory[PATH_MAX - 64];
+	struct ft_error error;
+	int turn;
+
+	if (state_directory(directory, sizeof(directory), &error) != 0)
+		return;
+	turn = take_turn(directory);
+	restore_after_crashes(directory);
 	if (turn >= 0)
 		close(turn);
 }

@@ -36,7 +36,19 @@ int ft_offload_stop(const char *device, int ifindex, struct ft_offload *offload,
 int ft_offload_stop_some(const char *device, int ifindex, bool joining, bool tags,
 			 struct ft_offload *offload, struct ft_error *error);
 
-/* Undo it, unless another engine still needs it. */
+/*
+ * Only write down how the port was found, for who changes what it stamps; that too is given back.
+ */
+int ft_offload_record(const char *device, int ifindex, struct ft_offload *offload,
+		      struct ft_error *error);
+
+/*
+ * Undo it, unless another engine still needs it. An engine that has dropped its privileges only
+ * lets go, and leaves the rest to its guardian (ctl/guardian.h).
+ */
 void ft_offload_restore(struct ft_offload *offload);
+
+/* Restore what engines of this network namespace that have ended left. */
+void ft_offload_restore_ended(void);
 
 #endif

@@ -2,10 +2,15 @@
 #include "ft/port.h"
 
 #include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "port/arista.h"
 #include "port/port_ops.h"
+
+#define LINKTYPE_ETHERNET 1
 
 static const struct ft_port_ops *const backends[] = {&ft_port_afpacket, &ft_port_afxdp,
 						     &ft_port_file, &ft_port_synth};
@@ -40,6 +45,11 @@ int ft_port_create(const char *spec, const struct ft_port_options *options, stru
 	rc = ft_port_parse_keys(p, device, error);
 	if (rc == 0 && p->device[0] == '\0')
 		rc = ft_fail(error, -EINVAL, "port '%s' names no device", spec);
+	if (rc == 0 && options->stamps == FT_STAMPS_ADAPTER && !p->ops->stamps_by_adapter)
+		rc = ft_fail(error, -EINVAL,
+			     "port '%s': -t adapter: back end %s has no stamps of an adapter; "
+			     "leave -t away",
+			     p->device, p->ops->name);
 	if (rc == 0)
 		rc = p->ops->create(p, error);
 	if (rc != 0) {
@@ -50,9 +60,32 @@ int ft_port_create(const char *spec, const struct ft_port_options *options, stru
 	return 0;
 }
 
+/* Switches stamp Ethernet frames, whatever back end receives them. */
+static int expect_arista_stamps(struct ft_port *port, struct ft_error *error)
+{
+	for (unsigned i = 0; i < port->interface_count; i++) {
+		struct ft_port_interface *interface = &port->interfaces[i];
+
+		if (interface->link_type != LINKTYPE_ETHERNET)
+			return ft_fail(error, -EINVAL,
+				       "port '%s': -t arista: link type %u is not Ethernet, so no "
+				       "switch stamped its frames",
+				       port->device, interface->link_type);
+		interface->timestamps = "arista";
+		snprintf(interface->clock, sizeof(interface->clock),
+			 "as written by a switch (EtherType 0xd28b), TAI-UTC 37 s applied where "
+			 "it says TAI");
+	}
+	return 0;
+}
+
 int ft_port_open(struct ft_port *port, struct ft_error *error)
 {
-	return port->ops->open(port, error);
+	int rc = port->ops->open(port, error);
+
+	if (rc == 0 && port->options.stamps == FT_STAMPS_ARISTA)
+		rc = expect_arista_stamps(port, error);
+	return rc;
 }
 
 int ft_port_start(struct ft_port *port, struct ft_error *error)
@@ -63,7 +96,12 @@ int ft_port_start(struct ft_port *port, struct ft_error *error)
 int ft_port_receive(struct ft_port *port, unsigned queue, struct ft_frame *frames, int timeout_ms,
 		    struct ft_error *error)
 {
-	return port->ops->receive(port, queue, frames, timeout_ms, error);
+	int count = port->ops->receive(port, queue, frames, timeout_ms, error);
+
+	if (port->options.stamps == FT_STAMPS_ARISTA)
+		for (int i = 0; i < count; i++)
+			ft_arista_stamp(&frames[i]);
+	return count;
 }
 
 void ft_port_release(struct ft_port *port, unsigned queue)
@@ -111,6 +149,11 @@ const char *ft_port_backend(const struct ft_port *port)
 const char *ft_port_mode(const struct ft_port *port)
 {
 	return port->mode;
+}
+
+int ft_port_ifindex(const struct ft_port *port)
+{
+	return port->ops->is_interface ? (int)if_nametoindex(port->device) : 0;
 }
 
 unsigned ft_port_queue_count(const struct ft_port *port)

@@ -22,10 +22,12 @@ struct ft_port_setting {
 
 struct ft_port_ops {
 	const char *name;
+	bool is_interface; /* `device` is an interface of this machine */
 	/* Ends with a NULL name, `blocks` is added to it. NULL: takes none; a device may then hold
 	 * commas. */
 	const struct ft_port_key *keys;
-	bool nameless; /* no device: what follows `name:` is keys alone */
+	bool stamps_by_adapter; /* it can; else asking for that is refused */
+	bool nameless;		/* no device: what follows `name:` is keys alone */
 
 	/* Resolve `port->device`; may allocate `port->state`. */
 	int (*create)(struct ft_port *port, struct ft_error *error);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -222,9 +221,24 @@ int ft_input_need(struct ft_input *input, size_t bytes, struct ft_error *error)
 	return refill(input, bytes, error);
 }
 
+int ft_input_seek(struct ft_input *input, uint64_t offset, struct ft_error *error)
+{
+	if (lseek(input->fd, (off_t)offset, SEEK_SET) < 0)
+		return ft_fail(error, -errno, "%s: cannot seek: %s", input->path, strerror(errno));
+	input->begin = input->end = 0;
+	input->skip_bytes = 0;
+	input->offset = offset;
+	return 0;
+}
+
 uint64_t ft_input_offset(const struct ft_input *input)
 {
 	return input->offset;
+}
+
+bool ft_input_is_packed(const struct ft_input *input)
+{
+	return input->packed;
 }
 
 const char *ft_input_path(const struct ft_input *input)

@@ -6,6 +6,7 @@
 #ifndef FT_STORE_INPUT_H
 #define FT_STORE_INPUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,8 +38,13 @@ void ft_input_take(struct ft_input *input, size_t bytes);
 /* Go past bytes that need not be available: the next ft_input_need passes over them first. */
 void ft_input_skip(struct ft_input *input, uint64_t bytes);
 
+/* Go on at byte `offset` of a file that is not packed. */
+int ft_input_seek(struct ft_input *input, uint64_t offset, struct ft_error *error);
+
 /* Where ft_input_data() lies in the (decompressed) stream. */
 uint64_t ft_input_offset(const struct ft_input *input);
+
+bool ft_input_is_packed(const struct ft_input *input);
 
 const char *ft_input_path(const struct ft_input *input);
 

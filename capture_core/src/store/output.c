@@ -3,28 +3,26 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
 
+#include "store/names.h"
+
 #define NULL_OUTPUT "null:"
 #define POLL_MS	    100
-#define MAX_ASIDE   100000
 
 struct ft_output {
 	char path[PATH_MAX];
-	char partial[PATH_MAX + 8]; /* empty: a stream */
-	int fd;			    /* -1: null */
-	int directory_fd;	    /* -1: a stream */
+	int fd;		  /* -1: null */
+	int directory_fd; /* -1: a stream */
 	uint64_t bytes;
 	bool dirty;
 	atomic_bool abandoned; /* written by the main thread */
@@ -32,71 +30,14 @@ struct ft_output {
 	char sha256[65];
 };
 
-/* Rename to a name that must be free; NFS and some FUSE file systems cannot promise that. */
-static int rename_to_free(const char *from, const char *to)
-{
-	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
-		return 0;
-	if (errno != EINVAL || access(to, F_OK) == 0)
-		return errno == EINVAL ? -EEXIST : -errno;
-	return rename(from, to) == 0 ? 0 : -errno;
-}
-
-/* Give `path` the first free name PATH.1, PATH.2, ... in its place. */
-static int move_aside(const char *path, struct ft_error *error)
-{
-	char aside[PATH_MAX + 24];
-	int rc = -EEXIST;
-
-	for (int i = 1; rc == -EEXIST && i < MAX_ASIDE; i++) {
-		snprintf(aside, sizeof(aside), "%s.%d", path, i);
-		rc = rename_to_free(path, aside);
-	}
-	if (rc != 0)
-		return ft_fail(error, rc, "%s exists and cannot be renamed: %s", path,
-			       strerror(-rc));
-	fprintf(stderr, "ft-capture: %s existed and is now %s\n", path, aside);
-	return 0;
-}
-
-/* What a dead engine left is moved aside; what a live one writes is its own. */
-static int clear_partial(struct ft_output *output, struct ft_error *error)
-{
-	int fd = open(output->partial, O_RDWR | O_CLOEXEC);
-	int rc;
-
-	if (fd < 0)
-		return errno == ENOENT
-			       ? 0
-			       : ft_fail(error, -errno, "%s: %s", output->partial, strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-		rc = ft_fail(error, -EBUSY,
-			     "-w %s: a running capture is writing it; choose another name",
-			     output->path);
-	else
-		rc = move_aside(output->partial, error);
-	close(fd);
-	return rc;
-}
-
 static int open_file(struct ft_output *output, struct ft_error *error)
 {
-	char copy[PATH_MAX];
-	int rc;
-
-	snprintf(output->partial, sizeof(output->partial), "%s.partial", output->path);
-	rc = clear_partial(output, error);
-	if (rc != 0)
-		return rc;
-	strcpy(copy, output->path);
-	output->directory_fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (output->directory_fd >= 0)
-		output->fd = open(output->partial, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0664);
-	if (output->fd < 0)
-		return ft_fail(error, -errno, "-w %s: cannot be written: %s", output->path,
-			       strerror(errno));
-	flock(output->fd, LOCK_EX | LOCK_NB);
-	return 0;
+	output->directory_fd = ft_directory_open(output->path);
+	if (output->directory_fd < 0)
+		return ft_fail(error, output->directory_fd, "-w %s: cannot be written: %s",
+			       output->path, strerror(-output->directory_fd));
+	output->fd = ft_partial_open(output->path, error);
+	return output->fd < 0 ? output->fd : 0;
 }
 
 static int open_stream(struct ft_output *output, bool is_fifo, struct ft_error *error)
@@ -259,23 +200,13 @@ int ft_output_finish(struct ft_output *output, struct ft_error *error)
 	finish_hash(output);
 	if (rc != 0 || output->directory_fd < 0)
 		return rc;
-	if (access(output->path, F_OK) == 0)
-		rc = move_aside(output->path, error);
-	if (rc != 0)
-		return rc;
-	rc = rename_to_free(output->partial, output->path);
-	if (rc == 0 && fsync(output->directory_fd) != 0)
-		rc = -errno;
-	if (rc != 0)
-		ft_fail(error, rc, "%s: cannot be renamed to %s: %s", output->partial, output->path,
-			strerror(-rc));
-	return rc;
+	return ft_partial_finish(output->path, output->directory_fd, error);
 }
 
 void ft_output_discard(struct ft_output *output)
 {
 	if (output->directory_fd >= 0)
-		unlink(output->partial);
+		ft_partial_discard(output->path);
 }
 
 const char *ft_output_path(const struct ft_output *output)

@@ -77,6 +77,23 @@ int ft_reader_next(struct ft_reader *reader, struct ft_record *record, struct ft
 	return reader->next(reader, record, error);
 }
 
+uint64_t ft_reader_offset(const struct ft_reader *reader)
+{
+	return reader->whole_bytes + reader->last_bytes;
+}
+
+int ft_reader_seek(struct ft_reader *reader, uint64_t offset, struct ft_error *error)
+{
+	reader->last_bytes = 0;
+	reader->whole_bytes = offset;
+	return ft_input_seek(reader->input, offset, error);
+}
+
+bool ft_reader_is_packed(const struct ft_reader *reader)
+{
+	return ft_input_is_packed(reader->input);
+}
+
 void ft_reader_close(struct ft_reader *reader)
 {
 	if (!reader)

@@ -21,8 +21,9 @@ struct ft_reader_interface {
 struct ft_reader {
 	struct ft_input *input;
 	int (*next)(struct ft_reader *reader, struct ft_record *record, struct ft_error *error);
-	uint64_t last_bytes; /* of the record handed out last: gone past by the next call */
-	bool swapped;	     /* the file's byte order is not ours */
+	uint64_t last_bytes;  /* of the record handed out last: gone past by the next call */
+	uint64_t whole_bytes; /* before the record handed out last, all of it whole */
+	bool swapped;	      /* the file's byte order is not ours */
 
 	/* pcap */
 	uint32_t record_header_bytes;

@@ -44,8 +44,11 @@ static int next_record(struct ft_reader *reader, struct ft_record *record, struc
 	const uint8_t *header;
 	int code = ft_input_need(reader->input, 1, error);
 
-	if (code <= 0)
+	if (code < 0)
 		return code;
+	reader->whole_bytes = ft_input_offset(reader->input);
+	if (code == 0)
+		return 0;
 	code = ft_reader_require(reader, header_bytes, error);
 	if (code < 0)
 		return code;
@@ -111,5 +114,6 @@ int ft_reader_begin_pcap(struct ft_reader *reader, struct ft_error *error)
 	reader->fraction_ns = variant->fraction_ns;
 	reader->next = next_record;
 	ft_input_take(reader->input, FILE_HEADER_BYTES);
+	reader->whole_bytes = FILE_HEADER_BYTES;
 	return 0;
 }

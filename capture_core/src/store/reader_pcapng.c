@@ -252,8 +252,11 @@ static int read_block_header(struct ft_reader *reader, struct block *block, stru
 {
 	int code = ft_input_need(reader->input, 1, error);
 
-	if (code <= 0)
+	if (code < 0)
 		return code;
+	reader->whole_bytes = ft_input_offset(reader->input);
+	if (code == 0)
+		return 0;
 	code = ft_reader_require(reader, BLOCK_HEADER_BYTES, error);
 	if (code < 0)
 		return code;
@@ -364,6 +367,7 @@ int ft_reader_begin_pcapng(struct ft_reader *reader, struct ft_error *error)
 	if (code < 0)
 		return code;
 	ft_input_take(reader->input, padded(block.length));
+	reader->whole_bytes = ft_input_offset(reader->input);
 	reader->next = next_packet;
 	return 0;
 }

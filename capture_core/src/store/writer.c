@@ -1,149 +1,404 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Run by one thread. It may block on the disk: the hot threads' pools (256 MiB a port) bridge that.
- * It must hand every chunk back, and must count each frame as stored or as dropped by the disk.
+ * Run by one thread. It may wait for the disk: the hot threads' pools bridge a second of line rate.
+ * It must pass every chunk on, and must count each frame as stored or as dropped by the disk.
  *
  * When the output fails (disk full, I/O error) it stops writing for good and goes on counting. The
- * frames that fitted stay; in a file, room for the last statistics blocks is made by giving up a
- * few of them.
+ * frames that fitted stay.
  */
 #include "store/writer.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "ft/clock.h"
-#include "ft/pcapng.h"
-#include "pipe/epb.h"
+#include "store/shorten.h"
 
-#define SYNC_EVERY_NS  (FT_NS_PER_SECOND / 2)
-#define WAIT_MS	       100
-#define EPILOGUE_BYTES (2u * FT_WRITER_MAX_POOLS * FT_PCAPNG_STATISTICS_BYTES)
+#define SYNC_EVERY_NS (FT_WRITER_SYNC_MS * FT_NS_PER_MS)
+#define WAIT_MS	      100
 
-static uint64_t count_frames(const struct ft_chunk *chunk)
+static bool has_failed(const struct ft_writer *writer)
 {
-	uint64_t frames = 0;
-
-	for (unsigned i = 0; i < FT_PORT_MAX_INTERFACES; i++)
-		frames += chunk->frames[i];
-	return frames;
+	return atomic_load_explicit(&writer->failed, memory_order_relaxed);
 }
 
-static void note_stored(struct ft_writer *writer, struct ft_pool *pool,
-			const struct ft_chunk *chunk)
+/* The sentence is in writer->error. */
+static void fail(struct ft_writer *writer)
 {
-	uint64_t frames = count_frames(chunk);
+	/* Release: the error's text before the flag. */
+	atomic_store_explicit(&writer->failed, true, memory_order_release);
+}
 
+static void note_stored(struct ft_writer *writer, const struct ft_chunk *chunk)
+{
+	struct ft_pool *pool = chunk->pool;
+	uint64_t frames = ft_chunk_frames(chunk);
+
+	if (frames == 0)
+		return;
 	ft_count_add(&pool->ledger->stored, frames);
 	ft_count_add(&pool->ledger->stored_bytes, chunk->frame_bytes);
 	for (unsigned i = 0; i < FT_PORT_MAX_INTERFACES; i++)
 		pool->stored[i] += chunk->frames[i];
-	if (frames == 0)
-		return;
 	if (writer->first_ns == 0 || chunk->first_ns < writer->first_ns)
 		writer->first_ns = chunk->first_ns;
 	if (chunk->last_ns > writer->last_ns)
 		writer->last_ns = chunk->last_ns;
 }
 
-/* A chunk of the whole blocks within the first `limit` bytes of another. */
-static struct ft_chunk whole_blocks(const struct ft_pool *pool, const struct ft_chunk *chunk,
-				    size_t limit)
+static void note_dropped(struct ft_chunk *chunk)
 {
-	struct ft_chunk whole = {.data = chunk->data, .first_ns = UINT64_MAX};
+	ft_count_add(&chunk->pool->ledger->dropped_disk, ft_chunk_frames(chunk));
+}
 
-	while (whole.used_bytes + 12 <= limit) {
-		const uint32_t *block = (const uint32_t *)(chunk->data + whole.used_bytes);
-		uint64_t stamp_ns = (uint64_t)block[3] << 32 | block[4];
+/* Back to its hot thread, without a detour. */
+static void give_back(struct ft_chunk *chunk)
+{
+	ft_ring_push(&chunk->pool->empty, chunk);
+}
 
-		if (whole.used_bytes + block[1] > limit)
-			break;
-		whole.used_bytes += block[1];
-		if (block[0] != FT_EPB_TYPE)
-			continue;
-		whole.frames[block[2] - pool->first_interface]++;
-		whole.frame_bytes += block[5];
-		whole.first_ns = stamp_ns < whole.first_ns ? stamp_ns : whole.first_ns;
-		whole.last_ns = stamp_ns > whole.last_ns ? stamp_ns : whole.last_ns;
+/* --- files ---------------------------------------------------------------------------------- */
+
+static int write_header(struct ft_writer *writer, struct ft_file *file)
+{
+	struct ft_chunk_mark mark = {
+		.sequence = writer->next_sequence,
+		.synced_ns = atomic_load_explicit(&writer->synced_ns, memory_order_relaxed),
+	};
+
+	if (writer->pcapng) {
+		memcpy(mark.session, writer->session, sizeof(mark.session));
+		ft_pcapng_seal_chunk(writer->header, writer->header_bytes, &mark);
+		file->first_sequence = file->last_sequence = writer->next_sequence++;
 	}
-	return whole;
+	ft_file_make_room(file, writer->header_bytes, &writer->error);
+	return ft_file_append(file, writer->header, writer->header_bytes, &writer->error);
 }
 
-/* The output took `wrote` bytes of the chunk and no more: keep the frames that are in it. */
-static void give_up(struct ft_writer *writer, struct ft_pool *pool, const struct ft_chunk *chunk,
-		    size_t wrote)
+static int open_file(struct ft_writer *writer, uint64_t number)
 {
-	/* A stream has no epilogue: what it took cannot be taken back. */
-	size_t epilogue = ft_output_is_file(writer->output) ? EPILOGUE_BYTES : 0;
-	struct ft_chunk kept = whole_blocks(pool, chunk, wrote > epilogue ? wrote - epilogue : 0);
+	const char *path = writer->path;
+	char name[FT_PATH_BYTES];
+	int rc;
 
-	ft_output_cut(writer->output, chunk->data, wrote, kept.used_bytes);
-	note_stored(writer, pool, &kept);
-	ft_count_add(&pool->ledger->dropped_disk, count_frames(chunk) - count_frames(&kept));
-	/* Release: the error's text before the flag. */
-	atomic_store_explicit(&writer->failed, true, memory_order_release);
+	if (writer->ring) {
+		ft_ring_name(writer->path, number + 1, ft_clock_utc_ns(), name, sizeof(name));
+		path = name;
+	}
+	rc = ft_file_open(path, number, writer->direct, &writer->file, &writer->error);
+	if (rc != 0)
+		return rc;
+	writer->file->hashed = writer->hashed;
+	ft_indexer_expect(writer->indexer, writer->file);
+	atomic_store_explicit(&writer->file_number, number, memory_order_relaxed);
+	return write_header(writer, writer->file);
 }
 
-static void write_chunk(struct ft_writer *writer, struct ft_pool *pool,
-			const struct ft_chunk *chunk)
+/* After what was given for it before, the file goes to the indexer. */
+static void close_file(struct ft_writer *writer)
 {
-	size_t wrote;
+	const struct ft_disk_job job = {.what = FT_DISK_CLOSE, .file = writer->file};
 
-	if (atomic_load_explicit(&writer->failed, memory_order_relaxed)) {
-		ft_count_add(&pool->ledger->dropped_disk, count_frames(chunk));
+	ft_disk_give(&writer->disk, &job, -1);
+	writer->file = NULL;
+	writer->dirty = false;
+}
+
+static int slot_of(const struct ft_writer *writer, const struct ft_chunk *chunk)
+{
+	const struct ft_pool *pool = chunk->pool;
+
+	return (int)(writer->first_slot[pool->source] + (unsigned)(chunk - pool->chunks));
+}
+
+/* As much of the chunk as there is room for. */
+static void place(struct ft_writer *writer, struct ft_chunk *chunk)
+{
+	struct ft_file *file = writer->file;
+	const struct ft_disk_job job = {.what = FT_DISK_CHUNK, .file = file, .chunk = chunk};
+	struct ft_disk_job whole = job;
+	uint64_t room = 0;
+
+	if (atomic_load_explicit(&writer->out_of_space, memory_order_relaxed) &&
+	    !has_failed(writer)) {
+		ft_fail(&writer->error, -ENOSPC,
+			"%s: less free space than -b free: asks for, and no older file to expire",
+			writer->path);
+		fail(writer);
+	}
+	if (!has_failed(writer))
+		room = ft_file_make_room(file, chunk->used_bytes, &writer->error);
+	if (room < chunk->used_bytes) {
+		uint64_t cut = ft_chunk_shorten(chunk, room, writer->pcapng, FT_CHUNK_ALIGNMENT);
+
+		ft_count_add(&chunk->pool->ledger->dropped_disk, cut);
+		fail(writer);
+	}
+	if (chunk->used_bytes == 0) {
+		give_back(chunk);
 		return;
 	}
-	wrote = ft_output_write(writer->output, chunk->data, chunk->used_bytes, &writer->error);
-	if (wrote < chunk->used_bytes)
-		give_up(writer, pool, chunk, wrote);
-	else
-		note_stored(writer, pool, chunk);
+	if (writer->pcapng) {
+		struct ft_chunk_mark mark = {
+			.sequence = writer->next_sequence,
+			.synced_ns = atomic_load_explicit(&writer->synced_ns, memory_order_relaxed),
+		};
+
+		memcpy(mark.session, writer->session, sizeof(mark.session));
+		ft_pcapng_seal_chunk(chunk->data, chunk->used_bytes, &mark);
+		chunk->sequence = file->last_sequence = writer->next_sequence++;
+	}
+	chunk->written_to = file;
+	chunk->offset = whole.offset = file->size_bytes;
+	whole.bytes = chunk->used_bytes;
+	file->size_bytes += chunk->used_bytes;
+	atomic_store_explicit(&writer->file_bytes, file->size_bytes, memory_order_relaxed);
+	writer->dirty = true;
+	ft_disk_give(&writer->disk, &whole, slot_of(writer, chunk));
 }
 
-/* One chunk of each pool. Returns whether there was any. */
-static bool write_round(struct ft_writer *writer)
+/* The pool's next chunk, if it is for the file that is being filled. */
+static struct ft_chunk *next_chunk(struct ft_writer *writer, unsigned pool)
+{
+	struct ft_chunk *chunk = writer->waiting[pool];
+
+	if (chunk == NULL)
+		chunk = ft_ring_pop(&writer->pools[pool]->filled);
+	writer->waiting[pool] = chunk;
+	if (chunk == NULL || (writer->file != NULL && chunk->file > writer->file->number))
+		return NULL;
+	writer->waiting[pool] = NULL;
+	return chunk;
+}
+
+/* Whether no hot thread has anything more for the file, and one has something for a later one. */
+static bool all_past_file(struct ft_writer *writer)
+{
+	bool any_later = false;
+
+	for (unsigned i = 0; i < writer->pool_count; i++) {
+		struct ft_pool *pool = writer->pools[i];
+		/* Acquire: what it pushed before it said so. */
+		uint64_t file = atomic_load_explicit(&pool->file, memory_order_acquire);
+
+		if (writer->waiting[i] == NULL)
+			writer->waiting[i] = ft_ring_pop(&pool->filled);
+		if (writer->waiting[i] != NULL ? writer->waiting[i]->file <= writer->file->number
+					       : file <= writer->file->number)
+			return false;
+		any_later = any_later || writer->waiting[i] != NULL || file != UINT64_MAX;
+	}
+	return any_later;
+}
+
+static void turn_to_next_file(struct ft_writer *writer)
+{
+	uint64_t number = writer->file->number + 1;
+
+	close_file(writer);
+	if (open_file(writer, number) != 0)
+		fail(writer);
+}
+
+static bool place_round(struct ft_writer *writer)
 {
 	bool any = false;
 
 	for (unsigned i = 0; i < writer->pool_count; i++) {
-		struct ft_pool *pool = writer->pools[i];
-		struct ft_chunk *chunk = ft_ring_pop(&pool->filled);
+		struct ft_chunk *chunk =
+			ft_disk_is_full(&writer->disk) ? NULL : next_chunk(writer, i);
 
 		if (chunk == NULL)
 			continue;
-		write_chunk(writer, pool, chunk);
-		ft_ring_push(&pool->empty, chunk);
+		any = true;
+		if (writer->file != NULL) {
+			place(writer, chunk);
+			continue;
+		}
+		note_dropped(chunk);
+		give_back(chunk);
+	}
+	if (!any && writer->file != NULL && !has_failed(writer) &&
+	    writer->disk.tail - writer->disk.head + 2 <= FT_DISK_DEPTH && all_past_file(writer)) {
+		turn_to_next_file(writer);
 		any = true;
 	}
 	return any;
 }
 
-static void sync_output(struct ft_writer *writer)
+/* The file took less than all of it: keep the whole blocks, let the file end with them. */
+static void keep_what_fitted(struct ft_writer *writer, const struct ft_disk_job *job)
 {
-	if (atomic_load_explicit(&writer->failed, memory_order_relaxed))
+	struct ft_chunk *chunk = job->chunk;
+	size_t wrote = job->result > 0 ? (size_t)job->result : 0;
+	size_t room = wrote & ~(size_t)(FT_CHUNK_ALIGNMENT - 1);
+	uint64_t cut;
+
+	if (!has_failed(writer))
+		ft_fail(&writer->error, job->result < 0 ? job->result : -ENOSPC, "writing %s: %s",
+			job->file->path, strerror(job->result < 0 ? -job->result : ENOSPC));
+	fail(writer);
+	if (job->offset >= job->file->size_bytes)
+		room = 0; /* behind another that failed */
+	cut = ft_chunk_shorten(chunk, room, writer->pcapng, FT_CHUNK_ALIGNMENT);
+	ft_count_add(&chunk->pool->ledger->dropped_disk, cut);
+	if (job->offset < job->file->size_bytes) {
+		job->file->size_bytes = job->offset;
+		writer->next_sequence = chunk->sequence;
+	}
+	if (chunk->used_bytes == 0)
 		return;
-	if (ft_output_sync(writer->output, &writer->error) != 0)
-		atomic_store_explicit(&writer->failed, true, memory_order_release);
+	if (writer->pcapng) {
+		struct ft_chunk_mark mark = {.sequence = writer->next_sequence++};
+
+		memcpy(mark.session, writer->session, sizeof(mark.session));
+		ft_pcapng_seal_chunk(chunk->data, chunk->used_bytes, &mark);
+	}
+	if (ft_file_append(job->file, chunk->data, chunk->used_bytes, &writer->error) != 0) {
+		note_dropped(chunk);
+		memset(chunk->frames, 0, sizeof(chunk->frames));
+		chunk->used_bytes = 0;
+	}
 }
 
-static void *run(void *argument)
+static void end_sync(struct ft_writer *writer, const struct ft_disk_job *job)
 {
-	struct ft_writer *writer = argument;
+	if (job->what == FT_DISK_SYNC)
+		writer->syncing = false;
+	if (job->result < 0) {
+		if (!has_failed(writer))
+			ft_fail(&writer->error, job->result, "syncing %s: %s", job->file->path,
+				strerror(-job->result));
+		fail(writer);
+		return;
+	}
+	if (!job->file->entry_synced && fsync(job->file->directory_fd) == 0)
+		job->file->entry_synced = true;
+	atomic_store_explicit(&writer->synced_ns, job->given_ns, memory_order_relaxed);
+}
+
+static void end_chunk(struct ft_writer *writer, const struct ft_disk_job *job)
+{
+	if (job->result != (int32_t)job->bytes || job->offset >= job->file->size_bytes)
+		keep_what_fitted(writer, job);
+	note_stored(writer, job->chunk);
+	ft_indexer_pass_chunk(writer->indexer, job->chunk);
+}
+
+static void end_job(struct ft_writer *writer, const struct ft_disk_job *job)
+{
+	switch (job->what) {
+	case FT_DISK_CHUNK:
+		end_chunk(writer, job);
+		break;
+	case FT_DISK_SYNC:
+		end_sync(writer, job);
+		break;
+	case FT_DISK_CLOSE:
+		ft_disk_give(&writer->disk,
+			     &(struct ft_disk_job){.what = FT_DISK_LAST_SYNC, .file = job->file},
+			     -1);
+		break;
+	case FT_DISK_LAST_SYNC:
+		end_sync(writer, job);
+		ft_indexer_pass_file(writer->indexer, job->file);
+		break;
+	}
+}
+
+static bool take_round(struct ft_writer *writer)
+{
+	struct ft_disk_job *job;
+	bool any = false;
+
+	while ((job = ft_disk_take(&writer->disk)) != NULL) {
+		end_job(writer, job);
+		any = true;
+	}
+	return any;
+}
+
+static void sync_when_due(struct ft_writer *writer)
+{
+	uint64_t now_ns = ft_clock_monotonic_ns();
+	const struct ft_disk_job job = {.what = FT_DISK_SYNC, .file = writer->file};
+
+	if (!writer->dirty || writer->syncing || now_ns < writer->sync_at_ns ||
+	    writer->file == NULL || has_failed(writer) || ft_disk_is_full(&writer->disk))
+		return;
+	writer->sync_at_ns = now_ns + SYNC_EVERY_NS;
+	writer->dirty = false;
+	writer->syncing = true;
+	ft_disk_give(&writer->disk, &job, -1);
+}
+
+static void write_files(struct ft_writer *writer)
+{
+	while (1) {
+		/* Acquire: the hot threads' last chunks before the flag. */
+		bool last = atomic_load_explicit(&writer->finishing, memory_order_acquire);
+		bool any = place_round(writer);
+
+		any = take_round(writer) || any;
+		sync_when_due(writer);
+		if (any)
+			continue;
+		if (last && ft_disk_is_idle(&writer->disk))
+			break;
+		ft_disk_wait(&writer->disk, WAIT_MS);
+	}
+}
+
+/* --- a stream, or nowhere -------------------------------------------------------------------- */
+
+static void stream_chunk(struct ft_writer *writer, struct ft_chunk *chunk)
+{
+	struct ft_chunk_mark mark = {.sequence = writer->next_sequence};
+	size_t wrote;
+
+	if (has_failed(writer)) {
+		note_dropped(chunk);
+		return;
+	}
+	if (writer->pcapng && ft_output_is_kept(writer->stream)) {
+		memcpy(mark.session, writer->session, sizeof(mark.session));
+		ft_pcapng_seal_chunk(chunk->data, chunk->used_bytes, &mark);
+		writer->next_sequence++;
+	}
+	wrote = ft_output_write(writer->stream, chunk->data, chunk->used_bytes, &writer->error);
+	if (wrote < chunk->used_bytes) {
+		/* What the reader took cannot be taken back, nor ended in another way. */
+		ft_output_cut(writer->stream, chunk->data, wrote, wrote);
+		ft_count_add(
+			&chunk->pool->ledger->dropped_disk,
+			ft_chunk_shorten(chunk, wrote + FT_SHORTEN_END_BYTES, writer->pcapng, 4));
+		fail(writer);
+	}
+	note_stored(writer, chunk);
+}
+
+static void write_stream(struct ft_writer *writer)
+{
 	struct pollfd waiter = {.fd = writer->wake_fd, .events = POLLIN};
-	uint64_t sync_at_ns = ft_clock_monotonic_ns() + SYNC_EVERY_NS;
 
 	while (1) {
 		/* Acquire: the hot threads' last chunks before the flag. */
 		bool last = atomic_load_explicit(&writer->finishing, memory_order_acquire);
-		bool any = write_round(writer);
+		bool any = false;
 		eventfd_t ignored;
 
-		if (ft_clock_monotonic_ns() >= sync_at_ns) {
-			sync_output(writer);
-			sync_at_ns = ft_clock_monotonic_ns() + SYNC_EVERY_NS;
+		for (unsigned i = 0; i < writer->pool_count; i++) {
+			struct ft_chunk *chunk = ft_ring_pop(&writer->pools[i]->filled);
+
+			if (chunk == NULL)
+				continue;
+			stream_chunk(writer, chunk);
+			give_back(chunk);
+			any = true;
 		}
 		if (any)
 			continue;
@@ -152,23 +407,67 @@ static void *run(void *argument)
 		poll(&waiter, 1, WAIT_MS);
 		eventfd_read(writer->wake_fd, &ignored);
 	}
+}
+
+/* --------------------------------------------------------------------------------------------- */
+
+static void *run(void *argument)
+{
+	struct ft_writer *writer = argument;
+
+	if (writer->stream != NULL)
+		write_stream(writer);
+	else if (ft_disk_begin(&writer->disk) == 0)
+		write_files(writer);
 	/* Release: all counts before the flag. */
 	atomic_store_explicit(&writer->ended, true, memory_order_release);
 	return NULL;
 }
 
-int ft_writer_start(struct ft_writer *writer, struct ft_error *error)
+static int open_stream(struct ft_writer *writer, struct ft_error *error)
 {
+	struct ft_chunk_mark mark = {.sequence = writer->next_sequence};
+	size_t wrote;
+
+	memcpy(mark.session, writer->session, sizeof(mark.session));
+	if (writer->pcapng) {
+		ft_pcapng_seal_chunk(writer->header, writer->header_bytes, &mark);
+		writer->next_sequence++;
+	}
+	wrote = ft_output_write(writer->stream, writer->header, writer->header_bytes, error);
+	return wrote == writer->header_bytes ? 0 : -EIO;
+}
+
+int ft_writer_open(struct ft_writer *writer, struct ft_error *error)
+{
+	unsigned slots = 0;
 	int rc;
 
-	writer->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	writer->wake_fd = eventfd(0, EFD_CLOEXEC | (writer->stream != NULL ? EFD_NONBLOCK : 0));
 	if (writer->wake_fd < 0)
 		return ft_fail(error, -errno, "eventfd: %s", strerror(errno));
-	rc = pthread_create(&writer->thread, NULL, run, writer);
-	if (rc != 0) {
-		close(writer->wake_fd);
-		return ft_fail(error, -rc, "cannot start the writer thread");
+	if (writer->stream != NULL)
+		return open_stream(writer, error);
+	for (unsigned i = 0; i < writer->pool_count; i++) {
+		writer->first_slot[i] = slots;
+		slots += writer->pools[i]->chunk_count;
 	}
+	rc = ft_disk_open(&writer->disk, slots, writer->wake_fd, error);
+	if (rc != 0)
+		return rc;
+	writer->direct = writer->pcapng;
+	rc = open_file(writer, 0);
+	if (rc != 0)
+		*error = writer->error;
+	return rc;
+}
+
+int ft_writer_start(struct ft_writer *writer, struct ft_error *error)
+{
+	int rc = pthread_create(&writer->thread, NULL, run, writer);
+
+	if (rc != 0)
+		return ft_fail(error, -rc, "cannot start the writer thread");
 	pthread_setname_np(writer->thread, "ft-writer");
 	return 0;
 }
@@ -182,5 +481,41 @@ void ft_writer_finish(struct ft_writer *writer)
 void ft_writer_join(struct ft_writer *writer)
 {
 	pthread_join(writer->thread, NULL);
-	close(writer->wake_fd);
+}
+
+int ft_writer_end_file(struct ft_writer *writer, uint8_t *blocks, size_t bytes,
+		       struct ft_error *error)
+{
+	struct ft_chunk_mark mark = {.sequence = writer->next_sequence};
+	struct ft_file *file = writer->file;
+	int rc = 0;
+
+	if (file == NULL)
+		return 0;
+	if (bytes > 0 && file->size_bytes > 0) {
+		mark.synced_ns = atomic_load_explicit(&writer->synced_ns, memory_order_relaxed);
+		memcpy(mark.session, writer->session, sizeof(mark.session));
+		ft_pcapng_seal_chunk(blocks, bytes, &mark);
+		rc = ft_file_append(file, blocks, bytes, error);
+		if (rc == 0)
+			file->last_sequence = writer->next_sequence++;
+	}
+	ft_indexer_pass_file(writer->indexer, file);
+	writer->file = NULL;
+	return rc;
+}
+
+void ft_writer_discard(struct ft_writer *writer)
+{
+	if (writer->file != NULL)
+		ft_file_discard(writer->file);
+}
+
+void ft_writer_close(struct ft_writer *writer)
+{
+	ft_file_free(writer->file);
+	if (writer->disk.registered != NULL)
+		ft_disk_close(&writer->disk);
+	if (writer->wake_fd >= 0)
+		close(writer->wake_fd);
 }

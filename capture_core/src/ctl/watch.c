@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl/watch.h"
+
+#include <net/if.h> /* before the kernel's own */
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ft/clock.h"
+
+#define LOOK_EVERY_NS (200 * FT_NS_PER_MS)
+/* NTP slews by at most 500 ppm, 0.1 ms between two looks. */
+#define STEP_NS		    (5 * (int64_t)FT_NS_PER_MS)
+#define STALL_US	    100000u /* between two looks: half of the time */
+#define TELL_PRESSURE_EVERY (10 * FT_NS_PER_SECOND)
+
+/* --- links ------------------------------------------------------------------------------------ */
+
+struct link_state {
+	bool up;
+	uint32_t changes;
+};
+
+static int ask_for_link(int fd, int ifindex)
+{
+	struct {
+		struct nlmsghdr header;
+		struct ifinfomsg body;
+	} request = {
+		.header.nlmsg_len = sizeof(request),
+		.header.nlmsg_type = RTM_GETLINK,
+		.header.nlmsg_flags = NLM_F_REQUEST,
+		.body.ifi_index = ifindex,
+	};
+
+	return send(fd, &request, sizeof(request), 0) < 0 ? -errno : 0;
+}
+
+static int parse_link(const struct nlmsghdr *header, size_t bytes, struct link_state *state)
+{
+	const struct ifinfomsg *body = NLMSG_DATA(header);
+	const struct rtattr *attribute;
+	int left;
+
+	if (!NLMSG_OK(header, bytes) || header->nlmsg_type != RTM_NEWLINK ||
+	    header->nlmsg_len < NLMSG_LENGTH(sizeof(*body)))
+		return -EPROTO;
+	*state = (struct link_state){.up = (body->ifi_flags & IFF_RUNNING) != 0};
+	attribute = IFLA_RTA(body);
+	left = (int)IFLA_PAYLOAD(header);
+	for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left))
+		if (attribute->rta_type == IFLA_CARRIER_CHANGES &&
+		    RTA_PAYLOAD(attribute) >= sizeof(state->changes))
+			memcpy(&state->changes, RTA_DATA(attribute), sizeof(state->changes));
+	return 0;
+}
+
+static int read_link(int ifindex, struct link_state *state)
+{
+	union {
+		struct nlmsghdr header;
+		char bytes[16384];
+	} reply;
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	ssize_t received;
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = ask_for_link(fd, ifindex);
+	if (rc == 0) {
+		received = recv(fd, &reply, sizeof(reply), 0);
+		rc = received < 0 ? -errno : parse_link(&reply.header, (size_t)received, state);
+	}
+	close(fd);
+	return rc;
+}
+
+static void look_at_link(struct ft_watched_link *link, struct ft_manager *manager)
+{
+	struct link_state now;
+
+	if (read_link(link->ifindex, &now) != 0)
+		return; /* an interface that is gone is told by its hot thread */
+	if (link->known && link->up != now.up)
+		ft_manager_alarm(manager, "link of %s is %s", link->name,
+				 now.up ? "up again" : "down: no frame comes until it is back");
+	else if (link->known && link->changes != now.changes)
+		ft_manager_alarm(manager, "link of %s changed %u times and is %s", link->name,
+				 now.changes - link->changes, now.up ? "up" : "down");
+	link->known = true;
+	link->up = now.up;
+	link->changes = now.changes;
+}
+
+/* --- clock, memory ---------------------------------------------------------------------------- */
+
+static void look_at_clock(struct ft_watch *watch, struct ft_manager *manager)
+{
+	int64_t offset_ns = (int64_t)(ft_clock_utc_ns() - ft_clock_monotonic_ns());
+	int64_t step_ns = offset_ns - watch->clock_offset_ns;
+
+	if (watch->clock_offset_ns != 0 && (step_ns > STEP_NS || step_ns < -STEP_NS))
+		ft_manager_alarm(manager,
+				 "the system clock was set %s by %.6f s; host timestamps follow it",
+				 step_ns > 0 ? "forward" : "back",
+				 (double)(step_ns > 0 ? step_ns : -step_ns) / 1e9);
+	watch->clock_offset_ns = offset_ns;
+}
+
+/* For how long all tasks that wanted to run waited for memory (Documentation/accounting/psi.rst).
+ */
+static uint64_t read_stalled_us(void)
+{
+	FILE *file = fopen("/proc/pressure/memory", "re");
+	unsigned long long stalled_us = 0;
+	char line[160];
+
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "full %*s %*s %*s total=%llu", &stalled_us) == 1)
+			break;
+	if (file != NULL)
+		fclose(file);
+	return stalled_us;
+}
+
+static void look_at_memory(struct ft_watch *watch, struct ft_manager *manager)
+{
+	uint64_t stalled_us = read_stalled_us(), now_ns = ft_clock_monotonic_ns();
+	uint64_t more_us = stalled_us - watch->stalled_us;
+	bool first = watch->looked_ns == 0;
+
+	watch->stalled_us = stalled_us;
+	if (first || more_us < STALL_US || now_ns - watch->pressure_told_ns < TELL_PRESSURE_EVERY)
+		return;
+	watch->pressure_told_ns = now_ns;
+	ft_manager_alarm(manager,
+			 "memory runs short: this machine stood still for %llu ms; end other "
+			 "programs, or ask for fewer buffers",
+			 (unsigned long long)(more_us / 1000));
+}
+
+void ft_watch_add(struct ft_watch *watch, const struct ft_port *port)
+{
+	if (ft_port_ifindex(port) == 0 ||
+	    watch->link_count == sizeof(watch->links) / sizeof(watch->links[0]))
+		return;
+	watch->links[watch->link_count++] = (struct ft_watched_link){
+		.name = ft_port_name(port), .ifindex = ft_port_ifindex(port)};
+}
+
+void ft_watch_look(struct ft_watch *watch, struct ft_manager *manager)
+{
+	uint64_t now_ns = ft_clock_monotonic_ns();
+
+	if (watch->looked_ns != 0 && now_ns - watch->looked_ns < LOOK_EVERY_NS)
+		return;
+	for (unsigned i = 0; i < watch->link_count; i++)
+		look_at_link(&watch->links[i], manager);
+	look_at_clock(watch, manager);
+	look_at_memory(watch, manager);
+	watch->looked_ns = now_ns;
+}
