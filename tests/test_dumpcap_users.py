@@ -51,7 +51,7 @@ NOT_APPLICABLE = {
     "test_dumpcap_pcapng_single_in_multi_out": MIXED,
     "test_dumpcap_pcapng_multi_in_single_out": MIXED,
     "test_dumpcap_pcapng_multi_in_multi_out": MIXED,
-    "test_tshark_extcap_interfaces": "asks tshark for its own plug-ins; no dumpcap runs",
+    "test_tshark_extcap_interfaces": "asks for a plug-in of tshark itself; fails with dumpcap too",
     "test_wireshark_": "needs the graphical Wireshark",
 }
 """Names, or how they begin, and reasons. What our engine does instead is tested below."""

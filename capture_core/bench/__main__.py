@@ -1,5 +1,6 @@
 """Print every table, or those named: `make bench`, `make bench ONLY="synth disk"`."""
 
+import signal
 import sys
 
 from fieldlab import LabError
@@ -22,6 +23,7 @@ def main(names: list[str]) -> None:
     unknown = [name for name in names if name not in SECTIONS]
     if unknown:
         sys.exit(f"bench: no section {unknown[0]}: there are {', '.join(SECTIONS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that links and folders are removed
     for name in names or SECTIONS:
         try:
             SECTIONS[name]()

@@ -28,7 +28,7 @@ class Case:
     """Flows live 256 at a time, so that of so many each is in 256 of them of the file."""
 
 
-CASES = [Case("in few chunks", 256 * 100), Case("in every chunk", 256)]
+CASES = [Case("in few chunks", 256 * 200), Case("in every chunk", 256)]
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ from fieldlab import Lab, lab
 from capture_core.bench import measuring, peers
 from capture_core.bench.peers import Command
 
-STEPS = 6
-FRAMES = 2_000_000
+STEPS = 5
+FRAMES = 1_000_000
 ROUNDS = 3
 
 

@@ -77,12 +77,17 @@ def measure(link: Lab, command: Command, folder: Path, stream: Sequence[str]) ->
         if process.poll() is not None:
             words.seek(0)
             raise RuntimeError(words.read().strip())
-    size = ("--size", str(FRAME_BYTES), "--report", str(sending))
-    link.left.run(*ft_generate("-o", link.left.port, *size, *stream))
-    time.sleep(SETTLE_S)
-    process.send_signal(signal.SIGINT)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    try:
+        size = ("--size", str(FRAME_BYTES), "--report", str(sending))
+        link.left.run(*ft_generate("-o", link.left.port, *size, *stream))
+        time.sleep(SETTLE_S)
+        process.send_signal(signal.SIGINT)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            process.wait()
     sent, stored = _frames_received(link.right) - before, _frames_in(output)
     for path in folder.glob("capture*"):
         path.unlink()
