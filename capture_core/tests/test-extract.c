@@ -444,6 +444,25 @@ static void what_an_existing_file_holds_is_kept(void **state)
 	assert_true(holds_text("mine.pcapng.1", "mine"));
 }
 
+static void an_interrupted_extraction_leaves_no_file(void **state)
+{
+	const char *inputs[] = {"long.pcapng", NULL};
+	struct ft_extract_settings settings = ask(inputs, "half.pcapng");
+	const struct timespec now = {0};
+	sigset_t set, before;
+
+	(void)state;
+	make_capture("long.pcapng", false);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, &before);
+	raise(SIGTERM);
+	assert_int_equal(ft_extract_run(&settings), 130);
+	assert_int_equal(sigtimedwait(&set, NULL, &now), SIGTERM);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	assert_false(exists("half.pcapng") || exists("half.pcapng.partial"));
+}
+
 static void a_bad_filter_or_flow_leaves_no_file(void **state)
 {
 	const char *inputs[] = {"bad.pcapng", NULL};
@@ -538,6 +557,7 @@ int main(void)
 		cmocka_unit_test(fragments_are_found_by_the_first_ones_ports_alone),
 		cmocka_unit_test(no_filter_loses_a_frame_by_the_index),
 		cmocka_unit_test(what_an_existing_file_holds_is_kept),
+		cmocka_unit_test(an_interrupted_extraction_leaves_no_file),
 		cmocka_unit_test(a_bad_filter_or_flow_leaves_no_file),
 		cmocka_unit_test(a_flow_is_two_addresses_with_ports_and_a_protocol),
 		cmocka_unit_test(only_plain_conjunctions_give_hints),
