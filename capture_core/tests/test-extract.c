@@ -278,6 +278,11 @@ static void others_captures_can_have_an_index(void **state)
 		assert_int_equal(system("cmp plain.pcapng indexed.pcapng"), 0);
 		unlink("plain.pcapng");
 		unlink("indexed.pcapng");
+		settings.output = "none.pcapng";
+		settings.filter = "udp port 9999";
+		assert_int_equal(ft_extract_run(&settings), 0);
+		assert_int_equal(reported("packets") + reported("chunks_read"), 0);
+		unlink("none.pcapng");
 	}
 }
 
@@ -407,7 +412,7 @@ static void no_filter_loses_a_frame_by_the_index(void **state)
 	}
 	chunked_finish(with);
 	chunked_finish(without);
-	for (unsigned i = 0; i < 300; i++) {
+	for (unsigned i = 0; i < 120; i++) {
 		struct ft_extract_settings a = ask(inputs, "with.out");
 		struct ft_extract_settings b = ask(others, "without.out");
 		struct ft_filter *compiled;
@@ -429,7 +434,7 @@ static void no_filter_loses_a_frame_by_the_index(void **state)
 		unlink("with.out");
 		unlink("without.out");
 	}
-	assert_true(skipped > 1000 && found > 1000);
+	assert_true(skipped > 500 && found > 500);
 }
 
 static void what_an_existing_file_holds_is_kept(void **state)

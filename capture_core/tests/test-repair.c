@@ -430,7 +430,7 @@ static void after_any_power_cut_intact_chunks_are_whole_and_nothing_is_invented(
 
 	(void)state;
 	srandom(4711);
-	for (unsigned round = 0; round < 60; round++) {
+	for (unsigned round = 0; round < 40; round++) {
 		bool hurt[CHUNKS + 2] = {false};
 		uint64_t end = chunk_offset[CHUNKS + 2], pages;
 		struct ft_repair repair;
@@ -467,7 +467,7 @@ static void after_any_power_cut_intact_chunks_are_whole_and_nothing_is_invented(
 					assert_true(seen[(i - 1) * FRAMES + j]);
 		assert_int_equal(count_gaps(repair.path, "structure"), 0);
 		assert_int_equal(count_gaps(repair.path, "cut"), 0);
-		if (round % 10 == 0)
+		if (round % 20 == 0)
 			others_read_it_silently(repair.path);
 	}
 }

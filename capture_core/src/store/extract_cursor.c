@@ -189,10 +189,11 @@ static int next_record(struct ft_extract_cursor *cursor, struct ft_error *error)
 		return 1;
 	}
 	while (cursor->end != UINT64_MAX && ft_reader_offset(cursor->reader) >= cursor->end) {
-		const struct ft_extract_piece *piece = &input->pieces[cursor->next_piece++];
+		const struct ft_extract_piece *piece;
 
-		if (cursor->next_piece > input->piece_count)
+		if (cursor->next_piece == input->piece_count)
 			return 0;
+		piece = &input->pieces[cursor->next_piece++];
 		rc = ft_reader_seek(cursor->reader, piece->offset, error);
 		if (rc < 0)
 			return rc;
