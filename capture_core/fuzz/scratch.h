@@ -12,18 +12,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A folder of this process, made at the first call. */
+static inline void scratch_leave(void);
+
+/* A folder of this process, made at the first call and gone when it ends. */
 static inline const char *scratch_folder(void)
 {
 	static char folder[] = "/dev/shm/fieldtap-fuzz-XXXXXX";
 	static int made;
 
-	if (!made && mkdtemp(folder) == NULL) {
+	if (made)
+		return folder;
+	if (mkdtemp(folder) == NULL) {
 		strcpy(folder, "/tmp/fieldtap-fuzz-XXXXXX");
 		if (mkdtemp(folder) == NULL)
 			abort();
 	}
 	made = 1;
+	atexit(scratch_leave);
 	return folder;
 }
 
@@ -39,6 +44,12 @@ static inline int scratch_remove_entry(const char *path, const struct stat *stat
 static inline void scratch_clear(void)
 {
 	nftw(scratch_folder(), scratch_remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static inline void scratch_leave(void)
+{
+	scratch_clear();
+	rmdir(scratch_folder());
 }
 
 static inline void scratch_put(const char *name, const uint8_t *bytes, size_t count, char *path,

@@ -24,6 +24,7 @@ struct chunked {
 	struct ft_index_chunk is;
 	struct ft_summary summary;
 	struct ft_flow_table table;
+	size_t alignment; /* of chunks: 4 in a stream */
 	uint64_t offset;
 	uint64_t delivered;
 	size_t used; /* of the chunk being made */
@@ -45,8 +46,7 @@ static inline void chunked_end(struct chunked *c, uint32_t source)
 
 	c->mark.source = source;
 	bytes = c->used + ft_pcapng_write_chunk_end(c->chunk + c->used, CHUNKED_MAX_BYTES - c->used,
-						    &statistics, c->used, FT_CHUNK_ALIGNMENT,
-						    &c->mark);
+						    &statistics, c->used, c->alignment, &c->mark);
 	ft_pcapng_seal_chunk(c->chunk, bytes, &c->mark);
 	if (fwrite(c->chunk, bytes, 1, c->file) != 1)
 		abort();
@@ -65,7 +65,8 @@ static inline void chunked_end(struct chunked *c, uint32_t source)
 }
 
 /* A file with one interface, or two. `session` is the first byte of the session's identity. */
-static inline struct chunked *chunked_begin(const char *path, uint8_t session, bool indexed)
+static inline struct chunked *chunked_begin_aligned(const char *path, uint8_t session, bool indexed,
+						    size_t alignment)
 {
 	const struct ft_port_interface interface = {
 		.name = "eth2:rx",
@@ -76,6 +77,7 @@ static inline struct chunked *chunked_begin(const char *path, uint8_t session, b
 	struct ft_error error;
 	char name[512];
 
+	c->alignment = alignment;
 	c->file = fopen(path, "we");
 	if (c->file == NULL)
 		abort();
@@ -88,6 +90,11 @@ static inline struct chunked *chunked_begin(const char *path, uint8_t session, b
 	c->used += ft_pcapng_write_interface(c->chunk + c->used, 8192, &interface, 262144, NULL);
 	chunked_end(c, FT_CHUNK_NO_SOURCE);
 	return c;
+}
+
+static inline struct chunked *chunked_begin(const char *path, uint8_t session, bool indexed)
+{
+	return chunked_begin_aligned(path, session, indexed, FT_CHUNK_ALIGNMENT);
 }
 
 static inline void chunked_put_frame(struct chunked *c, uint64_t stamp_ns, const uint8_t *bytes,

@@ -54,7 +54,8 @@ static const struct ft_program program = {
 		"running\n"
 		"capture writes is never touched.\n\n"
 		"Exit codes: 0 done; 1 failed, or an input could not be read to its end; 2 bad "
-		"option.\n",
+		"option;\n"
+		"130 interrupted, and no file was written.\n",
 	.examples = "  ft-extract tap.pcapng -w dns.pcapng -f 'udp port 53'\n"
 		    "      DNS alone\n"
 		    "  ft-extract sessions/monday -w - --from 2026-11-24T10:00 --to "

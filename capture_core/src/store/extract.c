@@ -16,6 +16,8 @@
 #include "store/extract_input.h"
 #include "store/extract_run.h"
 
+#define EXIT_INTERRUPTED 130
+
 /* Chunks in memory at once, one a cursor. */
 #define MAX_CURSORS 256u
 
@@ -239,6 +241,8 @@ int ft_extract_frames(const struct ft_extract_settings *settings, const struct f
 		rc = ft_fail(error, -ENOMEM, "out of memory");
 	if (rc == 0)
 		rc = ft_extract_output_open(settings->output, &merge->output, error);
+	if (rc == 0 && ft_extract_output_is_file(merge->output))
+		ft_interruption_hold();
 	if (rc == 0)
 		rc = prepare(merge, &match, names, error);
 	if (rc == 0) {
@@ -315,5 +319,7 @@ int ft_extract_run(const struct ft_extract_settings *settings)
 	rc = run(settings, &is_damaged, &error);
 	if (rc != 0)
 		fprintf(stderr, "ft-extract: %s\n", error.text);
+	if (rc == -EINTR)
+		return EXIT_INTERRUPTED;
 	return rc != 0 ? ft_exit_code(rc) : is_damaged;
 }

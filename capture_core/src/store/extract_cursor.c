@@ -10,6 +10,10 @@
 #include <unistd.h>
 
 #include "store/extract_input.h"
+#include "store/extract_run.h"
+
+/* Others' frames are looked at one by one; an interruption is heard after so many. */
+#define FRAMES_AT_A_TIME 4096u
 
 struct ft_extract_cursor {
 	struct ft_extract_input *input;
@@ -28,12 +32,18 @@ struct ft_extract_cursor {
 	struct ft_record record;
 	bool is_pending; /* `record` has been read and not been looked at */
 	uint64_t end;	 /* of the present run of records */
+	uint64_t record_count;
 };
 
 static int damaged(const struct ft_extract_cursor *cursor, uint64_t offset, struct ft_error *error)
 {
 	return ft_fail(error, -EBADMSG, "%s: damaged at byte %llu; ft-extract --repair mends it",
 		       cursor->input->path, (unsigned long long)offset);
+}
+
+static int interrupted(struct ft_error *error)
+{
+	return ft_fail(error, -EINTR, "interrupted");
 }
 
 static int open_other(struct ft_extract_cursor *cursor, struct ft_error *error)
@@ -100,6 +110,8 @@ static int load_chunk(struct ft_extract_cursor *cursor, struct ft_error *error)
 		cursor->next_piece++;
 	if (cursor->next_piece == input->piece_count)
 		return 0;
+	if (ft_interruption_came())
+		return interrupted(error);
 	piece = &input->pieces[cursor->next_piece++];
 	if (piece->length_bytes > cursor->room) {
 		uint8_t *grown = realloc(cursor->chunk, piece->length_bytes);
@@ -177,10 +189,11 @@ static int next_record(struct ft_extract_cursor *cursor, struct ft_error *error)
 		return 1;
 	}
 	while (cursor->end != UINT64_MAX && ft_reader_offset(cursor->reader) >= cursor->end) {
-		const struct ft_extract_piece *piece = &input->pieces[cursor->next_piece++];
+		const struct ft_extract_piece *piece;
 
-		if (cursor->next_piece > input->piece_count)
+		if (cursor->next_piece == input->piece_count)
 			return 0;
+		piece = &input->pieces[cursor->next_piece++];
 		rc = ft_reader_seek(cursor->reader, piece->offset, error);
 		if (rc < 0)
 			return rc;
@@ -196,6 +209,8 @@ static int next_of_others(struct ft_extract_cursor *cursor, struct ft_error *err
 	int rc;
 
 	while ((rc = next_record(cursor, error)) > 0) {
+		if (++cursor->record_count % FRAMES_AT_A_TIME == 0 && ft_interruption_came())
+			return interrupted(error);
 		if (record->link_type != match->link_type)
 			return ft_fail(error, -EINVAL,
 				       "%s: has frames of link types %u and %u; one file holds one",

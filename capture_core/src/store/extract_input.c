@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/extract_run.h"
+
 /* No chunk of ours is longer; an index that says so is not believed. */
 #define MAX_CHUNK_BYTES (16u << 20)
 
@@ -103,8 +105,8 @@ static int scan(struct preparation *p, uint64_t offset, uint64_t end)
 	while (offset < end && (rc = ft_spans_read(p->spans, offset, &span, p->error)) > 0) {
 		bool broken = ends_badly(input, &span);
 
-		rc = 0;
-		if (!input->is_partial || (span.kind == FT_SPAN_CHUNK && span.intact))
+		rc = ft_interruption_came() ? ft_fail(p->error, -EINTR, "interrupted") : 0;
+		if (rc == 0 && (!input->is_partial || (span.kind == FT_SPAN_CHUNK && span.intact)))
 			rc = take_chunk(p, NULL, &span.is, NULL);
 		if (rc < 0)
 			return rc;

@@ -180,6 +180,11 @@ int ft_extract_output_put_record(struct ft_extract_output *output, const struct 
 	return rc;
 }
 
+bool ft_extract_output_is_file(const struct ft_extract_output *output)
+{
+	return ft_output_is_file(output->file);
+}
+
 int ft_extract_output_finish(struct ft_extract_output *output, struct ft_error *error)
 {
 	int rc = write_headers(output, error);

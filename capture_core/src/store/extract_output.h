@@ -34,6 +34,9 @@ int ft_extract_output_put_block(struct ft_extract_output *output, const uint8_t 
 int ft_extract_output_put_record(struct ft_extract_output *output, const struct ft_record *record,
 				 uint32_t interface, struct ft_error *error);
 
+/* False for a stream, whose reader may keep us waiting. */
+bool ft_extract_output_is_file(const struct ft_extract_output *output);
+
 int ft_extract_output_finish(struct ft_extract_output *output, struct ft_error *error);
 /* Accepts NULL. What was not finished leaves no file behind. */
 void ft_extract_output_free(struct ft_extract_output *output);

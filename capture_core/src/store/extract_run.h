@@ -3,9 +3,29 @@
 #ifndef FT_STORE_EXTRACT_RUN_H
 #define FT_STORE_EXTRACT_RUN_H
 
+#include <signal.h>
 #include <stddef.h>
 
 #include "ft/extract.h"
+
+/* Let an interruption wait until it is asked for, so that a half-made file can be removed. */
+static inline void ft_interruption_hold(void)
+{
+	sigset_t both;
+
+	sigemptyset(&both);
+	sigaddset(&both, SIGINT);
+	sigaddset(&both, SIGTERM);
+	sigprocmask(SIG_BLOCK, &both, NULL);
+}
+
+static inline bool ft_interruption_came(void)
+{
+	sigset_t pending;
+
+	sigpending(&pending);
+	return sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1;
+}
 
 /* The captures that are named, and those in the folders that are. */
 struct ft_names {

@@ -36,7 +36,8 @@ int ft_move_aside(const char *path, struct ft_error *error)
 	if (rc != 0)
 		return ft_fail(error, rc, "%s exists and cannot be renamed: %s", path,
 			       strerror(-rc));
-	fprintf(stderr, "ft-capture: %s existed and is now %s\n", path, aside);
+	fprintf(stderr, "%s: %s existed and is now %s\n", program_invocation_short_name, path,
+		aside);
 	return 0;
 }
 

@@ -21,6 +21,9 @@ static void mend(const char *partial)
 		return; /* a live engine's */
 	if (rc != 0)
 		fprintf(stderr, "ft-capture: %s\n", error.text);
+	else if (repair.path[0] == '\0' && repair.torn[0] != '\0')
+		fprintf(stderr, "ft-capture: %s held no frame and is %s now\n", partial,
+			repair.torn);
 	else if (repair.path[0] == '\0')
 		fprintf(stderr, "ft-capture: %s held nothing and is gone\n", partial);
 	else

@@ -13,12 +13,11 @@
 #include <unistd.h>
 
 #include "store/damage.h"
+#include "store/names.h"
 #include "store/span.h"
 
 #define COPY_BYTES (1u << 20)
 #define MAX_NAMES  100000
-
-static const char partial[] = ".partial";
 
 static bool ends_with(const char *text, const char *suffix)
 {
@@ -165,7 +164,7 @@ static void remove_index(const char *name, bool is_partial)
 {
 	char index[PATH_MAX + 16];
 
-	snprintf(index, sizeof(index), "%s.idx%s", name, is_partial ? partial : "");
+	snprintf(index, sizeof(index), "%s.idx%s", name, is_partial ? FT_PARTIAL_SUFFIX : "");
 	unlink(index);
 }
 
@@ -177,14 +176,7 @@ static int give_name(const char *path, const char *name, struct ft_repair *repai
 
 	snprintf(repair->path, sizeof(repair->path), "%s", name);
 	for (int i = 1; rc == -EEXIST && i < MAX_NAMES; i++) {
-		rc = renameat2(AT_FDCWD, path, AT_FDCWD, repair->path, RENAME_NOREPLACE) == 0
-			     ? 0
-			     : -errno;
-		/* Some file systems cannot promise that. */
-		if (rc == -EINVAL && access(repair->path, F_OK) != 0)
-			rc = rename(path, repair->path) == 0 ? 0 : -errno;
-		else if (rc == -EINVAL)
-			rc = -EEXIST;
+		rc = ft_rename_to_free(path, repair->path);
 		if (rc == -EEXIST)
 			snprintf(repair->path, sizeof(repair->path), "%s.%d", name, i);
 	}
@@ -230,7 +222,7 @@ static int change(const char *path, int fd, const struct ft_damage *damage,
 static int mend(const char *path, int fd, const char *name, struct ft_repair *repair,
 		struct ft_error *error)
 {
-	bool is_partial = ends_with(path, partial);
+	bool is_partial = ends_with(path, FT_PARTIAL_SUFFIX);
 	struct ft_damage damage = {0};
 	int rc = ft_damage_find(path, fd, is_partial, &damage, error);
 
@@ -254,8 +246,8 @@ int ft_repair_file(const char *path, struct ft_repair *repair, struct ft_error *
 		return ft_fail(error, -ENAMETOOLONG, "%.100s...: the path is too long", path);
 	strcpy(repair->path, path);
 	strcpy(name, path);
-	if (ends_with(path, partial))
-		name[strlen(path) - strlen(partial)] = '\0';
+	if (ends_with(path, FT_PARTIAL_SUFFIX))
+		name[strlen(path) - strlen(FT_PARTIAL_SUFFIX)] = '\0';
 	snprintf(repair->torn, sizeof(repair->torn), "%s.torn", name);
 	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)

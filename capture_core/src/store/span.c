@@ -267,14 +267,18 @@ int ft_spans_read(struct ft_spans *spans, uint64_t offset, struct ft_span *span,
 	return rc;
 }
 
+static bool is_own_chunk(const struct ft_spans *spans, const struct ft_span *span)
+{
+	return span->kind == FT_SPAN_CHUNK && span->intact &&
+	       memcmp(span->mark.session, spans->session, sizeof(spans->session)) == 0;
+}
+
 int ft_spans_find_chunk(struct ft_spans *spans, uint64_t offset, struct ft_span *span,
 			struct ft_error *error)
 {
-	const uint64_t step = FT_CHUNK_ALIGNMENT;
+	const uint64_t step = spans->aligned ? FT_CHUNK_ALIGNMENT : 4;
 	size_t left = 1;
 
-	if (!spans->aligned)
-		return 0;
 	for (uint64_t at = (offset + step - 1) / step * step; left > 0; at += step) {
 		const uint8_t *bytes;
 		int rc = look(spans, at, FT_BLOCK_MAX_BYTES, &bytes, &left, error);
@@ -286,9 +290,12 @@ int ft_spans_find_chunk(struct ft_spans *spans, uint64_t offset, struct ft_span 
 		rc = ft_spans_read(spans, at, span, error);
 		if (rc < 0)
 			return rc;
-		if (rc > 0 && span->kind == FT_SPAN_CHUNK && span->intact &&
-		    memcmp(span->mark.session, spans->session, sizeof(spans->session)) == 0)
+		if (rc > 0 && is_own_chunk(spans, span))
 			return 1;
+		/* Whole blocks up to an intact chunk need not be looked at one by one. */
+		if (rc > 0 && span->kind == FT_SPAN_LOOSE && span->stop == FT_STOP_NEXT &&
+		    span->is.length_bytes >= step)
+			at = (at + span->is.length_bytes) / step * step - step;
 	}
 	return 0;
 }
