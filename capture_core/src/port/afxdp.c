@@ -488,6 +488,7 @@ static const struct ft_port_key keys[] = {
 const struct ft_port_ops ft_port_afxdp = {
 	.name = "afxdp",
 	.keys = keys,
+	.stamps_by_adapter = true,
 	.create = afxdp_create,
 	.open = afxdp_open,
 	.start = afxdp_start,
