@@ -396,9 +396,12 @@ static int afxdp_close_input(struct ft_port *port, struct ft_error *error)
 		atomic_store_explicit(&a->closed_ns, ft_clock_monotonic_ns(), memory_order_release);
 	}
 	if (rc != 0)
-		return ft_fail(error, rc, "port '%s': closing the window: %s", port->device,
-			       strerror(-rc));
-	return a->sent != NULL ? ft_port_close_input(a->sent, error) : 0;
+		rc = ft_fail(error, rc, "port '%s': closing the window: %s", port->device,
+			     strerror(-rc));
+	/* Also then: its frames are drained only once it is closed. */
+	if (a->sent != NULL && ft_port_close_input(a->sent, error) != 0)
+		rc = -EIO;
+	return rc;
 }
 
 static void afxdp_read_counts(struct ft_port *port, unsigned queue, struct ft_port_counts *counts)
@@ -485,6 +488,7 @@ static const struct ft_port_key keys[] = {
 const struct ft_port_ops ft_port_afxdp = {
 	.name = "afxdp",
 	.keys = keys,
+	.stamps_by_adapter = true,
 	.create = afxdp_create,
 	.open = afxdp_open,
 	.start = afxdp_start,

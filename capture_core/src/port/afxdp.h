@@ -21,6 +21,8 @@ struct afxdp_queue {
 	uint32_t taken; /* and how many chunks it is */
 
 	uint64_t received;
+	uint64_t received_at_nap; /* what `received` was when it last found the ring empty */
+	long nap_ns;		  /* 0: none */
 	struct ft_port_counts counts;
 	uint64_t dropped_told; /* of counts.dropped_kernel, told with some frame */
 	uint32_t lost_at;      /* the ring's place before which frames were lost, */
