@@ -103,19 +103,32 @@ static inline uint16_t ft_flow_u16(const uint8_t *at)
 
 #define FT_FLOW_BE16(value) __builtin_bswap16(value)
 
+/* IPv4 without options, not a fragment, with ports, in an untagged Ethernet frame. */
+static inline bool ft_flow_is_plain(uint16_t link_type, const uint8_t *frame, uint32_t captured)
+{
+	const uint8_t *ip = frame + 14;
+
+	return link_type == FT_LINKTYPE_ETHERNET && captured >= 38 &&
+	       ft_flow_u16(frame + 12) == FT_FLOW_BE16(FT_ETHERTYPE_IPV4) && ip[0] == 0x45 &&
+	       (ft_flow_u16(ip + 6) & FT_FLOW_BE16(0x3fff)) == 0 && ft_flow_has_ports(ip[9]);
+}
+
+/* The hash of a plain frame. */
+static inline uint64_t ft_flow_hash_plain(const struct ft_flow_key *key, const uint8_t *frame)
+{
+	const uint8_t *ip = frame + 14;
+	uint64_t one = (uint64_t)ft_flow_u32(ip + 12) << 16 | ft_flow_u16(ip + 20);
+	uint64_t other = (uint64_t)ft_flow_u32(ip + 16) << 16 | ft_flow_u16(ip + 22);
+
+	return ft_flow_hash_ends(key, one, other, ip[9]);
+}
+
 static inline void ft_flow_read(const struct ft_flow_key *key, uint16_t link_type,
 				const uint8_t *frame, uint32_t captured, struct ft_flow *flow)
 {
 	const uint8_t *ip = frame + 14;
-	uint64_t one, other;
 
-	/* IPv4 without options, not a fragment, with ports. */
-	if (__builtin_expect(link_type != FT_LINKTYPE_ETHERNET || captured < 38 ||
-				     ft_flow_u16(frame + 12) != FT_FLOW_BE16(FT_ETHERTYPE_IPV4) ||
-				     ip[0] != 0x45 ||
-				     (ft_flow_u16(ip + 6) & FT_FLOW_BE16(0x3fff)) != 0 ||
-				     !ft_flow_has_ports(ip[9]),
-			     0)) {
+	if (__builtin_expect(!ft_flow_is_plain(link_type, frame, captured), 0)) {
 		ft_flow_read_other(key, link_type, frame, captured, flow);
 		return;
 	}
@@ -125,9 +138,7 @@ static inline void ft_flow_read(const struct ft_flow_key *key, uint16_t link_typ
 	flow->address_bytes = 4;
 	flow->protocol = ip[9];
 	flow->vlan_count = 0;
-	one = (uint64_t)ft_flow_u32(ip + 12) << 16 | ft_flow_u16(ip + 20);
-	other = (uint64_t)ft_flow_u32(ip + 16) << 16 | ft_flow_u16(ip + 22);
-	flow->hash = ft_flow_hash_ends(key, one, other, flow->protocol);
+	flow->hash = ft_flow_hash_plain(key, frame);
 }
 
 #endif

@@ -175,13 +175,25 @@ static bool choose_file(struct ft_hot *hot)
 	return true;
 }
 
-static void note_frame(struct ft_hot *hot, struct ft_chunk *chunk, const struct ft_frame *frame,
-		       uint32_t captured)
+/* The flow is new to the chunk, or takes a longer look. */
+static __attribute__((noinline)) void note_flow(struct ft_hot *hot, struct ft_chunk *chunk,
+						const struct ft_frame *frame, uint32_t captured)
 {
 	struct ft_flow flow;
 
 	ft_flow_read(&hot->flow_key, hot->link_type, frame->data, captured, &flow);
 	ft_summary_note(chunk->summary, &hot->flows, &hot->flow_key, &flow);
+}
+
+static inline void note_frame(struct ft_hot *hot, struct ft_chunk *chunk,
+			      const struct ft_frame *frame, uint32_t captured)
+{
+	if (__builtin_expect(
+		    !ft_flow_is_plain(hot->link_type, frame->data, captured) ||
+			    !ft_flow_table_knows(&hot->flows,
+						 ft_flow_hash_plain(&hot->flow_key, frame->data)),
+		    0))
+		note_flow(hot, chunk, frame, captured);
 	chunk->frames[frame->interface]++;
 	chunk->frame_bytes += captured;
 	if (frame->stamp_ns < chunk->first_ns)
@@ -192,30 +204,11 @@ static void note_frame(struct ft_hot *hot, struct ft_chunk *chunk, const struct 
 		chunk->disordered++;
 }
 
-static void store_frame(struct ft_hot *hot, const struct ft_frame *frame)
+static uint32_t put_frame(struct ft_hot *hot, struct ft_chunk *chunk, const struct ft_frame *frame,
+			  uint32_t captured)
 {
-	uint32_t captured =
-		frame->captured_bytes < hot->snap_bytes ? frame->captured_bytes : hot->snap_bytes;
-	struct ft_chunk *chunk = chunk_for(hot, ft_epb_max_bytes(captured));
 	uint32_t bytes;
 
-	if (__builtin_expect(chunk == NULL, 0)) {
-		ft_count_add(&hot->ledger->dropped_ring, 1);
-		hot->lost_before++;
-		return;
-	}
-	if (!within_limits(hot->stop, ft_epb_bytes(captured)) || !choose_file(hot)) {
-		ft_count_add(&hot->ledger->excess, 1);
-		return;
-	}
-	if (__builtin_expect(hot->chunk != chunk, 0)) { /* sealed with its file */
-		chunk = chunk_for(hot, ft_epb_max_bytes(captured));
-		if (chunk == NULL) {
-			ft_count_add(&hot->ledger->dropped_ring, 1);
-			hot->lost_before++;
-			return;
-		}
-	}
 	if (__builtin_expect(hot->format == FT_FORMAT_PCAPNG, 1))
 		bytes = ft_epb_write(chunk->data + chunk->used_bytes,
 				     hot->pool->first_interface + frame->interface, frame, captured,
@@ -225,24 +218,89 @@ static void store_frame(struct ft_hot *hot, const struct ft_frame *frame)
 	hot->lost_before = 0;
 	chunk->used_bytes += bytes;
 	note_frame(hot, chunk, frame, captured);
-	ft_rotation_note_bytes(hot->rotation, hot->file, bytes);
 	if (__builtin_expect(frame->coalesced, 0))
 		ft_count_add(&hot->ledger->coalesced, 1);
 	if (__builtin_expect(frame->unstamped, 0))
 		ft_count_add(&hot->ledger->unstamped, 1);
+	return bytes;
 }
 
-static inline void take_frame(struct ft_hot *hot, const struct ft_frame *frame)
+static void drop_frame(struct ft_hot *hot)
 {
-	hot->lost_before += frame->dropped_before;
-	/* Signals and clients stop by closing the window: what came before is stored. */
-	if (__builtin_expect(atomic_load_explicit(&hot->stop->reason, memory_order_relaxed) != NULL,
-			     0))
+	ft_count_add(&hot->ledger->dropped_ring, 1);
+	hot->lost_before++;
+}
+
+static inline uint32_t captured_of(const struct ft_hot *hot, const struct ft_frame *frame)
+{
+	return frame->captured_bytes < hot->snap_bytes ? frame->captured_bytes : hot->snap_bytes;
+}
+
+/* Under -c, -a and -b: whether the frame is stored, and in which file, is decided frame by frame.
+ */
+static void store_limited(struct ft_hot *hot, const struct ft_frame *frame)
+{
+	uint32_t captured = captured_of(hot, frame);
+	struct ft_chunk *chunk = chunk_for(hot, ft_epb_max_bytes(captured));
+	uint32_t bytes;
+
+	if (chunk == NULL) {
+		drop_frame(hot);
+		return;
+	}
+	if (!within_limits(hot->stop, ft_epb_bytes(captured)) || !choose_file(hot)) {
 		ft_count_add(&hot->ledger->excess, 1);
-	else if (hot->filter != NULL && !ft_filter_match(hot->filter, frame))
-		ft_count_add(&hot->ledger->filtered, 1);
+		return;
+	}
+	if (hot->chunk != chunk) /* sealed with its file */
+		chunk = chunk_for(hot, ft_epb_max_bytes(captured));
+	if (chunk == NULL) {
+		drop_frame(hot);
+		return;
+	}
+	bytes = put_frame(hot, chunk, frame, captured);
+	ft_rotation_note_bytes(hot->rotation, hot->file, bytes);
+}
+
+static inline void store_frame(struct ft_hot *hot, const struct ft_frame *frame)
+{
+	uint32_t captured = captured_of(hot, frame);
+	struct ft_chunk *chunk = chunk_for(hot, ft_epb_max_bytes(captured));
+
+	if (__builtin_expect(chunk != NULL, 1))
+		put_frame(hot, chunk, frame, captured);
 	else
-		store_frame(hot, frame);
+		drop_frame(hot);
+}
+
+static bool is_wanted(struct ft_hot *hot, const struct ft_frame *frame)
+{
+	if (ft_filter_match(hot->filter, frame))
+		return true;
+	ft_count_add(&hot->ledger->filtered, 1);
+	return false;
+}
+
+static void take_limited(struct ft_hot *hot, const struct ft_frame *frame)
+{
+	/* Signals and clients stop by closing the window: what came before is stored. */
+	if (atomic_load_explicit(&hot->stop->reason, memory_order_relaxed) != NULL)
+		ft_count_add(&hot->ledger->excess, 1);
+	else if (hot->filter == NULL || is_wanted(hot, frame))
+		store_limited(hot, frame);
+}
+
+static void take_batch(struct ft_hot *hot, const struct ft_frame *frames, int count)
+{
+	for (int i = 0; i < count; i++) {
+		const struct ft_frame *frame = &frames[i];
+
+		hot->lost_before += frame->dropped_before;
+		if (__builtin_expect(hot->limited, 0))
+			take_limited(hot, frame);
+		else if (hot->filter == NULL || is_wanted(hot, frame))
+			store_frame(hot, frame);
+	}
 }
 
 /*
@@ -278,8 +336,7 @@ static int receive_all(struct ft_hot *hot)
 
 		if (count < 0)
 			return count == -ENODATA ? 0 : count;
-		for (int i = 0; i < count; i++)
-			take_frame(hot, &frames[i]);
+		take_batch(hot, frames, count);
 		if (count > 0)
 			ft_port_release(hot->port, hot->queue);
 		look_around(hot);
@@ -291,6 +348,9 @@ static void *run(void *argument)
 	struct ft_hot *hot = argument;
 
 	hot->told_ns = ft_clock_monotonic_ns();
+	hot->limited = hot->stop->counts_frames || hot->stop->counts_bytes ||
+		       hot->stop->files != 0 || hot->rotation->frames_per_file != 0 ||
+		       hot->rotation->bytes_per_file != 0;
 	hot->result = receive_all(hot);
 	seal_chunk(hot);
 	read_counts(hot);

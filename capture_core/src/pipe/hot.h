@@ -63,6 +63,7 @@ struct ft_hot {
 
 	/* The hot thread's own. */
 	pthread_t thread;
+	bool limited; /* some stop or ring condition looks at every frame */
 	struct ft_chunk *chunk;
 	uint64_t file;				    /* number of the one that is being filled */
 	uint64_t lost_before;			    /* to be told with the next frame */

@@ -110,6 +110,12 @@ static inline void ft_summary_note(struct ft_summary *summary, struct ft_flow_ta
 	ft_summary_add(summary, key, flow);
 }
 
+/* Whether the table knows the flow, so that a frame without tags adds nothing. */
+static inline bool ft_flow_table_knows(const struct ft_flow_table *table, uint64_t hash)
+{
+	return table->seen[hash % FT_FLOW_TABLE_SLOTS] == hash;
+}
+
 /* At the beginning of each chunk. */
 static inline void ft_summary_begin(struct ft_summary *summary, struct ft_flow_table *table)
 {
