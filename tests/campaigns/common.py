@@ -124,6 +124,9 @@ class Outcome:
 
 Turn = Callable[[random.Random], Outcome]
 
+FAILURES = (AssertionError, OSError, ValueError, struct.error, subprocess.SubprocessError)
+"""What a turn that meets a broken promise may raise; anything else is a mistake of ours."""
+
 REPEATS = 5
 """How many turns a campaign tries for each that counts before it gives up."""
 
@@ -159,7 +162,7 @@ def repeat(kind: str, turn: Turn, turns: int, seed: int) -> Tally:
         begun = time.monotonic()
         try:
             outcome = turn(random.Random(turn_seed))
-        except (AssertionError, OSError, ValueError) as error:
+        except FAILURES as error:
             outcome = Outcome([f"{type(error).__name__}: {error}"])
         took_s = time.monotonic() - begun
         told = " ".join(f"{name}={value}" for name, value in outcome.figures.items())

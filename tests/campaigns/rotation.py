@@ -155,7 +155,7 @@ def judge(
     wrong = [sentence for true, sentence in kept if not true]
     for interface, stream in streams.items():
         wrong += judge_stream(setting, interface, stream, sent)
-    for path in (files[0], files[-1]) if files else ():
+    for path in files[-1:]:
         wrong += [f"{path.name}: {line}" for line in complaints(path)]
     return Outcome(wrong, {"rotations": done, "frames": sent})
 

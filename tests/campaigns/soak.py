@@ -9,6 +9,8 @@ first quarter had.
     DURATION_S=3600 python -m campaigns.soak
 """
 
+import hashlib
+import json
 import os
 import random
 import statistics
@@ -17,7 +19,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fieldlab import Engine, LabError, ft_capture, lab, running, wait_until
+from fieldlab import Engine, Json, LabError, ft_capture, lab, running, wait_until
 
 from campaigns.common import Outcome, conclude, repeat, scratch, sending, stop_sending, unaccounted
 from campaigns.frames import complaints, only_stream
@@ -42,7 +44,7 @@ class Follower:
     wrong: list[str] = field(default_factory=list)
 
     def follow(self) -> None:
-        for path in sorted(self.folder.glob("x_*.pcapng")):
+        for path in sorted(self.folder.glob("capture_*.pcapng")):
             if path.name not in self.done:
                 self.done.add(path.name)
                 self._read(path)
@@ -117,18 +119,19 @@ def judge_samples(samples: list[Sample]) -> Outcome:
 
 def soak(duration_s: float, folder: Path) -> Outcome:
     """Capture for so long; return what it came to."""
-    follower, samples = Follower(folder), list[Sample]()
+    session, samples = folder / "session", list[Sample]()
+    follower = Follower(session)
     rules = f"duration:{FILE_S}", f"filesize:{RATE_PPS}", f"files:{KEPT_FILES}"
     with lab() as link:
         port = f"afpacket:{link.right.port},blocks={BLOCKS}"
         options = [word for rule in rules for word in ("-b", rule)]
-        argv = ft_capture("-i", port, "-w", folder / "x.pcapng", "-d", "in", *options)
+        argv = ft_capture("-i", port, "-w", f"{session}/", "-d", "in", *options)
         with running(link.right, argv) as engine:
             with sending(link.left, "-r", RATE_PPS) as stream:
                 begun = time.monotonic()
                 period_s = min(10.0, max(duration_s / SAMPLES, 0.5))
                 while (at_s := time.monotonic() - begun) < duration_s:
-                    samples.append(sample(engine, folder, at_s))
+                    samples.append(sample(engine, session, at_s))
                     follower.follow()
                     time.sleep(max(0.0, begun + len(samples) * period_s - time.monotonic()))
                 sent = stop_sending(stream)
@@ -138,13 +141,12 @@ def soak(duration_s: float, folder: Path) -> Outcome:
     return judge(follower, samples, sent, report)
 
 
-def judge(
-    follower: Follower, samples: list[Sample], sent: int, report: dict[str, object]
-) -> Outcome:
+def judge(follower: Follower, samples: list[Sample], sent: int, report: Json) -> Outcome:
     """Nothing grew, nothing was lost, and every frame was seen in a file."""
     outcome = judge_samples(samples)
     outcome.wrong += follower.wrong + unaccounted(report, sent)
-    left = sorted(follower.folder.glob("x_*.pcapng"))
+    outcome.wrong += judge_receipt(follower.folder, report, sent)
+    left = sorted(follower.folder.glob("capture_*.pcapng"))
     kept = [
         (report["lost"] == 0, f"{report['lost']} lost"),
         (follower.next_number == sent, f"{follower.next_number} frames seen of {sent}"),
@@ -154,6 +156,23 @@ def judge(
     outcome.wrong += [f"{left[-1].name}: {line}" for line in complaints(left[-1])]
     outcome.figures |= {"frames": sent, "files": len(follower.done), "files kept": len(left)}
     return outcome
+
+
+def judge_receipt(session: Path, report: Json, sent: int) -> list[str]:
+    """The receipt has the report's ledger, the files that are kept, and the sum of the others."""
+    receipt = json.loads((session / "receipt.json").read_text())["report"]
+    files, expired = receipt["files"], receipt["expired"]
+    told = sum(file["packets"] for file in files) + expired["packets"]
+    there = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in session.glob("capture_*.pcapng")
+    }
+    kept = [
+        (receipt["ports"] == report["ports"], "the receipt's ledger is not the report's"),
+        (told == sent, f"the receipt accounts for {told} frames of {sent}"),
+        ({file["path"]: file["sha256"] for file in files} == there, "other files, or digests"),
+    ]
+    return [sentence for true, sentence in kept if not true]
 
 
 def main() -> None:

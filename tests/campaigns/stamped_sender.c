@@ -35,7 +35,7 @@
 #define NS_PER_S     1000000000ull
 #define LOG_NS	     1000000ull
 #define PROGRESS_NS  100000000ull
-#define PAUSE_NS     50000ull
+#define PAUSE_NS     200000ull
 #define HEADER_BYTES 14u
 #define GOLDEN	     0x9e3779b97f4a7c15ull
 
