@@ -11,7 +11,18 @@ from pathlib import Path
 
 import capturefile
 import pytest
-from fieldlab import End, Engine, Lab, LabError, call, program, running, tool, wait_until
+from fieldlab import (
+    End,
+    Engine,
+    Lab,
+    LabError,
+    call,
+    lab,
+    program,
+    running,
+    tool,
+    wait_until,
+)
 
 CAPABILITIES = "cap_net_admin,cap_net_raw,cap_ipc_lock,cap_sys_nice,cap_bpf=ep"
 NOBODY = "65534"
@@ -169,3 +180,18 @@ def test_root_and_the_owner_of_the_key_folder_sign_with_one_key(
     ]
     key = (keys / "receipt_ed25519").stat()
     assert (key.st_uid, key.st_mode & 0o777) == (int(NOBODY), 0o600)
+
+
+def test_a_generator_sends_and_receives_with_no_privilege_in_any_thread(shared: Path) -> None:
+    with lab(together=True) as made:
+        link, back = made.left, made.right
+        back.run(tool("ethtool"), "-K", back.port, "gro", "on")
+        argv = [program("ft-generate"), "-q", "-o", link.port, "-r", back.port]
+        with running(link, [*argv, "--rate", "10kpps", "--duration", "2"]) as engine:
+            for state in states(engine):
+                assert int(state["CapEff"], 16) == int(state["CapPrm"], 16) == 0
+                assert (state["NoNewPrivs"], state["Seccomp"]) == ("1", "2")
+            report = engine.finish()
+        assert report["invalid_reason"] is None, report["invalid_reason"]
+        assert (report["rx"]["lost"], report["rx"]["corrupt"]) == (0, 0)
+        assert feature(back, "generic-receive-offload")

@@ -3,10 +3,14 @@
 #include "ft/generate.h"
 
 #include <errno.h>
+#include <libgen.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "ctl/privileges.h"
 #include "ft/clock.h"
 #include "ft/counters.h"
 #include "ft/report.h"
@@ -140,13 +144,52 @@ static int open_input(struct ft_generate_run *run, struct ft_error *error)
 		return 0;
 	run->receiver.port = run->input;
 	run->receiver.run = run->settings->replay == NULL ? &run->signature : NULL;
-	rc = ft_port_open(run->input, error);
-	if (rc == 0)
-		rc = ft_port_start(run->input, error);
-	if (rc == 0)
-		rc = ft_receiver_start(&run->receiver, error);
+	rc = ft_guardian_start(false, &run->guardian, error);
+	return rc == 0 ? ft_port_open(run->input, error) : rc;
+}
+
+static int start_receiving(struct ft_generate_run *run, struct ft_error *error)
+{
+	int rc;
+
+	if (run->input == NULL)
+		return 0;
+	rc = ft_receiver_start(&run->receiver, error);
 	run->receiving = rc == 0;
 	return rc;
+}
+
+/* Where files come and go while the run has no privileges. */
+static int drop_privileges(struct ft_generate_run *run, struct ft_error *error)
+{
+	const char *directories[2] = {ft_manager_directory(run->manager)};
+	struct ft_privileges kept;
+	char report[PATH_MAX];
+	unsigned count = 1;
+
+	if (run->settings->report != NULL && strcmp(run->settings->report, "-") != 0) {
+		snprintf(report, sizeof(report), "%s", run->settings->report);
+		directories[count++] = dirname(report);
+	}
+	return ft_privileges_drop(directories, count, &kept, error);
+}
+
+/* Every port is open by the end of this, and the first thread not yet started before it. */
+static int open_ports(struct ft_generate_run *run, struct ft_error *error)
+{
+	/* The input first: switching LRO off resets some adapters, and then the link is waited for.
+	 */
+	int rc = open_input(run, error);
+
+	if (rc == 0)
+		rc = ft_transmit_open(&run->transmit, error);
+	if (rc == 0 && run->input != NULL)
+		rc = ft_port_start(run->input, error);
+	if (rc == 0 && ft_manager_interrupted(run->manager))
+		rc = -ECANCELED;
+	if (rc == 0)
+		rc = drop_privileges(run, error);
+	return rc == 0 ? start_receiving(run, error) : rc;
 }
 
 static int start_sending(struct ft_generate_run *run, struct ft_error *error)
@@ -286,12 +329,8 @@ static int run_generator(struct ft_generate_run *run, struct ft_error *error)
 
 	if (rc == 0)
 		rc = prepare(run, error);
-	if (rc == 0) /* before the link is waited for: switching LRO off resets some adapters */
-		rc = open_input(run, error);
 	if (rc == 0)
-		rc = ft_transmit_open(&run->transmit, error);
-	if (rc == 0 && ft_manager_interrupted(run->manager))
-		rc = -ECANCELED;
+		rc = open_ports(run, error);
 	if (rc == 0)
 		rc = generate(run, error);
 	if (rc != 0)
@@ -306,6 +345,7 @@ static void close_all(struct ft_generate_run *run)
 	stop_receiving(run);
 	ft_port_free(run->input);
 	ft_transmit_close(&run->transmit);
+	ft_guardian_free(run->guardian);
 	ft_stream_free(&run->stream);
 	ft_replay_free(&run->replay);
 	ft_manager_free(run->manager);

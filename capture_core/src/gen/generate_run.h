@@ -4,6 +4,7 @@
 #ifndef FT_GEN_GENERATE_RUN_H
 #define FT_GEN_GENERATE_RUN_H
 
+#include "ctl/guardian.h"
 #include "ft/generate.h"
 #include "ft/manager.h"
 #include "ft/port.h"
@@ -23,6 +24,7 @@ struct ft_generate_run {
 	struct ft_stream stream;
 	struct ft_replay replay;
 	struct ft_sender sender;
+	struct ft_guardian *guardian; /* NULL: nothing is switched off */
 	struct ft_port *input;
 	struct ft_receiver receiver;
 	bool sending, receiving;
