@@ -96,8 +96,8 @@ test: test-unit $(if $(filter 0,$(shell id -u)),image) | system-build+test+image
 	@$(PY) -m pytest
 
 .PHONY: bench
-bench: build | system-build+bench ## compare with the peers, in one run, as ratios
-	@PYTHONPATH=tests $(PY) -m capture_core.bench
+bench: build | system-build+bench ## compare with the peers, in one run (ONLY="synth disk ..." for some)
+	@PYTHONPATH=tests $(PY) -m capture_core.bench $(ONLY)
 
 # --- campaigns: hundreds of runs that try to break a promise ------------------------------------
 

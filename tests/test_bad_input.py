@@ -53,7 +53,6 @@ REFUSED = {
     "bad name": ("-i {port} -w {tmp}/x --name a/b", 2, "--name 'a/b'"),
     "name of dots": ("-i {port} -w {tmp}/x --name ..", 2, "--name '..'"),
     "output in no folder": ("-i {port} -w {tmp}/no/x", 1, "-w {tmp}/no/x: cannot be written"),
-    "output is a folder": ("-i {port} -w {tmp}", 2, "-w {tmp}: is a directory"),
     "report in no folder": ("-i {port} -w {tmp}/x --report {tmp}/no/r", 1, "--report {tmp}/no/r"),
     "report is a folder": ("-i {port} -w {tmp}/x --report {tmp}", 2, "--report {tmp}"),
     "no such file": ("-i file:{tmp}/none -w {tmp}/x", 1, "{tmp}/none"),

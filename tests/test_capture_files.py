@@ -188,7 +188,7 @@ def test_while_a_run_goes_on_its_file_is_partial_and_the_old_one_stays(
     assert not partial.exists()
 
 
-def test_what_a_killed_engine_left_is_kept_and_readable(link: Lab, tmp_path: Path) -> None:
+def test_what_a_killed_engine_left_is_mended_at_the_next_start(link: Lab, tmp_path: Path) -> None:
     output, partial = tmp_path / "x.pcapng", tmp_path / "x.pcapng.partial"
     source = tmp_path / "fifo"
     os.mkfifo(source)
@@ -198,10 +198,13 @@ def test_what_a_killed_engine_left_is_kept_and_readable(link: Lab, tmp_path: Pat
         wait_until_stored(engine, 5)
         engine.send_signal(signal.SIGKILL)
         engine.wait()
-    assert capturefile.read(partial).frames == FRAMES[:5]
+    assert partial.exists()
     with capturing(link.right, output) as engine:
+        assert capturefile.read(output).frames == FRAMES[:5]
         engine.stop()
-    assert capturefile.read(Path(f"{partial}.1")).frames == FRAMES[:5]
+    assert not partial.exists()
+    assert capturefile.read(Path(f"{output}.1")).frames == FRAMES[:5]
+    assert capturefile.complaints(Path(f"{output}.1")) == []
     assert capturefile.read(output).frames == []
 
 

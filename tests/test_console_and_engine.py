@@ -126,3 +126,49 @@ def test_the_engines_own_words_reach_whoever_starts_it(link: Lab, tmp_path: Path
         assert len(done.stderr.splitlines()) == 1
         assert named in done.stderr
     assert engines(link.right) == []
+
+
+def test_a_ring_is_turned_and_kept_and_read_from_the_command_line(
+    link: Lab, tmp_path: Path
+) -> None:
+    ring = ("-b", "packets:1000000", "-w", tmp_path / "ring.pcapng")
+    started = fieldtap(link.right, "capture", "start", NAME, "-i", link.right.port, *ring)
+    assert started.returncode == 0, started.stderr
+    try:
+        link.left.run(sys.executable, SENDER, link.left.port, "100")
+        assert fieldtap(link.right, "capture", "rotate", NAME).returncode == 0
+        wait_until("a file is complete", lambda: [*tmp_path.glob("ring_*.pcapng")])
+        link.left.run(sys.executable, SENDER, link.left.port, "100")
+    finally:
+        stopped = fieldtap(link.right, "capture", "stop", NAME)
+    assert "the ledger balances" in stopped.stdout
+    first, last = sorted(tmp_path.glob("ring_*.pcapng"))
+    assert numbers(first) == numbers(last) == list(range(100))
+    assert fieldtap(link.right, "capture", "keep", first).returncode == 0
+    assert Path(f"{first}.keep").exists()
+    extracted = tmp_path / "one.pcapng"
+    done = fieldtap(link.right, "extract", first, last, "-w", extracted, "-f", "ether[21] = 7")
+    assert done.returncode == 0, done.stderr
+    assert numbers(extracted) == [7, 7]
+
+
+def test_a_session_is_recorded_from_the_command_line(
+    link: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIELDTAP_KEY_DIR", str(tmp_path / "keys"))
+    session = tmp_path / "session"
+    options = ("-i", link.right.port, "-w", f"{session}/", "-b", "packets:10")
+    started = fieldtap(link.right, "capture", "start", NAME, *options)
+    assert started.returncode == 0, started.stderr
+    try:
+        link.left.run(sys.executable, SENDER, link.left.port, "155")
+        shown = fieldtap(link.right, "capture", "show", NAME)
+    finally:
+        stopped = fieldtap(link.right, "capture", "stop", NAME)
+    assert shown.returncode == 0, shown.stderr
+    assert stopped.returncode == 0, stopped.stderr
+    assert "... 16 files, 155 frames in all ..." in stopped.stdout
+    assert "lost 0; the ledger balances" in stopped.stdout
+    assert {"session.json", "receipt.json"} <= {path.name for path in session.iterdir()}
+    files = sorted(session.glob("capture_*.pcapng"))
+    assert [number for path in files for number in numbers(path)] == list(range(155))

@@ -148,3 +148,24 @@ def test_the_reader_of_a_pipe_sees_its_end_with_the_engines(link: Lab, shared: P
         engine.wait()
         assert engine.process.stdout is not None
         assert engine.process.stdout.read()[:4] == b"\n\r\r\n"
+
+
+def test_root_and_the_owner_of_the_key_folder_sign_with_one_key(
+    shared: Path, unprivileged: list[str]
+) -> None:
+    keys = shared / "home/keys"
+    keys.mkdir(mode=0o700)
+    os.chown(keys, int(NOBODY), int(NOBODY))
+    as_root = [program("ft-capture"), "-q"]
+    for number, argv in enumerate([as_root, unprivileged, as_root]):
+        session = shared / f"home/{number}"
+        options = ["-i", "synth:count=1000", "-w", f"{session}/"]
+        done = subprocess.run([*argv, *options], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert (session / "receipt.json.sig").exists()
+    assert sorted(path.name for path in keys.iterdir()) == [
+        "receipt_ed25519",
+        "receipt_ed25519.pub",
+    ]
+    key = (keys / "receipt_ed25519").stat()
+    assert (key.st_uid, key.st_mode & 0o777) == (int(NOBODY), 0o600)

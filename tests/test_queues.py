@@ -1,5 +1,6 @@
 """One port shared among several threads: every frame is stored once, and a flow stays together."""
 
+import signal
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -91,3 +92,22 @@ def test_both_directions_over_several_queues_keep_their_interfaces(
     packets = capturefile.read(output).packets
     assert {packet.direction for packet in packets} == {"out"}
     assert {packet.interface for packet in packets} == {1}
+
+
+def test_losses_of_several_queues_add_up(link: Lab, tmp_path: Path, source: Path) -> None:
+    output = tmp_path / "x.pcapng"
+    options = "-i", f"{link.right.port},queues=2", "-d", "in", "--buffer", "64KiB"
+    with running(link.right, ft_capture("-w", output, *options)) as engine:
+        engine.send_signal(signal.SIGSTOP)
+        try:
+            replay(link, source)
+        finally:
+            engine.send_signal(signal.SIGCONT)
+        report = engine.stop()
+    port = report["ports"][0]
+    assert port["offered"] == FRAMES
+    assert port["stored"] + port["dropped"]["kernel"] == FRAMES
+    assert port["dropped"]["kernel"] == report["lost"] > 0
+    assert report["balanced"] is True
+    assert port["wire"]["agrees"] is True
+    assert len(capturefile.read(output).packets) == port["stored"]

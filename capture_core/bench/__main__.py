@@ -1,14 +1,33 @@
-"""Print every table: `make bench`."""
+"""Print every table, or those named: `make bench`, `make bench ONLY="synth disk"`."""
 
 import sys
 
 from fieldlab import LabError
 
-from capture_core.bench import capture, generate
+from capture_core.bench import capture, disk, extract, generate, lossless, synth
 
-try:
-    capture.main()
-    sys.stdout.write("\n")
-    generate.main()
-except LabError as error:
-    sys.exit(f"bench: {error}")
+SECTIONS = {
+    "synth": synth.main,
+    "disk": disk.main,
+    "capture": capture.main,
+    "lossless": lossless.main,
+    "backends": capture.main_backends,
+    "extract": extract.main,
+    "generate": generate.main,
+}
+
+
+def main(names: list[str]) -> None:
+    """Run the sections named, or all. Exits with the reason where one cannot run."""
+    unknown = [name for name in names if name not in SECTIONS]
+    if unknown:
+        sys.exit(f"bench: no section {unknown[0]}: there are {', '.join(SECTIONS)}")
+    for name in names or SECTIONS:
+        try:
+            SECTIONS[name]()
+        except (LabError, RuntimeError) as error:
+            sys.exit(f"bench: {name}: {error}")
+        sys.stdout.write("\n")
+
+
+main(sys.argv[1:])

@@ -231,6 +231,40 @@ static void the_manual_page_is_roff_in_which_no_text_becomes_a_macro(void **stat
 	assert_told("man", "\n\\&.begins like a macro\n");
 }
 
+static void operands_may_stand_before_between_and_after_options(void **state)
+{
+	char *argv[] = {(char *)"ft-test", (char *)"one",    (char *)"-i",
+			(char *)"eth0",	   (char *)"two",    (char *)"-q",
+			(char *)"--",	   (char *)"-three", NULL};
+	struct ft_program taking = program;
+	int first;
+
+	(void)state;
+	taking.takes_operands = true;
+	settings = (struct settings){0};
+	assert_int_equal(ft_options_parse_operands(&taking, 8, argv, &settings, &first, &error),
+			 FT_PARSED_RUN);
+	assert_int_equal(first, 5);
+	assert_string_equal(argv[5], "one");
+	assert_string_equal(argv[6], "two");
+	assert_string_equal(argv[7], "-three");
+	assert_string_equal(settings.port, "eth0");
+	assert_int_equal(settings.quiet, 1);
+}
+
+static void an_unknown_option_among_operands_is_said_as_written(void **state)
+{
+	char *argv[] = {(char *)"ft-test", (char *)"one", (char *)"two", (char *)"--bogus", NULL};
+	struct ft_program taking = program;
+	int first;
+
+	(void)state;
+	taking.takes_operands = true;
+	assert_int_equal(ft_options_parse_operands(&taking, 4, argv, &settings, &first, &error),
+			 -EINVAL);
+	assert_string_equal(error.text, "--bogus: unknown option; see ft-test --help");
+}
+
 static void help_is_answered_before_later_words_are_judged(void **state)
 {
 	(void)state;
@@ -261,6 +295,8 @@ int main(void)
 		cmocka_unit_test(help_shows_every_option_under_its_heading),
 		cmocka_unit_test(version_is_one_line_with_the_programs_name),
 		cmocka_unit_test(the_manual_page_is_roff_in_which_no_text_becomes_a_macro),
+		cmocka_unit_test(operands_may_stand_before_between_and_after_options),
+		cmocka_unit_test(an_unknown_option_among_operands_is_said_as_written),
 		cmocka_unit_test(help_is_answered_before_later_words_are_judged),
 		cmocka_unit_test(help_that_cannot_be_written_is_an_error_in_words),
 	};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Dropping is for good, so each test does it in a child. */
 #include <errno.h>
+#include <linux/bpf.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -94,7 +95,7 @@ static int check_refused(void)
 	EXPECT(socket(AF_INET, SOCK_STREAM, 0) == -1 && errno == EPERM);
 	EXPECT(socket(AF_PACKET, SOCK_RAW, 0) == -1 && errno == EPERM);
 	EXPECT(mount("none", ".", "tmpfs", 0, NULL) == -1 && errno == EPERM);
-	EXPECT(syscall(SYS_bpf, 0, NULL, 0) == -1 && errno == EPERM);
+	EXPECT(syscall(SYS_bpf, BPF_PROG_LOAD, NULL, 0) == -1 && errno == EPERM);
 	EXPECT(syscall(SYS_ptrace, 12345, 0, 0, 0) == -1);
 	EXPECT(chown(".", 1, 1) == -1 && errno == EPERM);
 	return 0;
@@ -161,6 +162,48 @@ static void root_can_still_write_into_another_users_directory(void **state)
 	check_in_child(check_others_directory);
 }
 
+static long call_bpf(int command, union bpf_attr *attr)
+{
+	return syscall(SYS_bpf, command, attr, sizeof(*attr));
+}
+
+/* An array of maps: its elements are what a window is opened and closed by. */
+static int check_maps(void)
+{
+	union bpf_attr counts = {
+		.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 8, .max_entries = 1};
+	union bpf_attr window = {.map_type = BPF_MAP_TYPE_ARRAY_OF_MAPS,
+				 .key_size = 4,
+				 .value_size = 4,
+				 .max_entries = 1};
+	union bpf_attr element = {0};
+	uint32_t first = 0, inner = (uint32_t)call_bpf(BPF_MAP_CREATE, &counts);
+	struct ft_privileges kept;
+	uint64_t value = 1;
+
+	window.inner_map_fd = inner;
+	element.map_fd = (uint32_t)call_bpf(BPF_MAP_CREATE, &window);
+	element.key = (uintptr_t)&first;
+	element.value = (uintptr_t)&inner;
+	EXPECT(call_bpf(BPF_MAP_UPDATE_ELEM, &element) == 0);
+	EXPECT(drop(".", &kept) == 0);
+	element.value = 0;
+	EXPECT(call_bpf(BPF_MAP_DELETE_ELEM, &element) == 0);
+	element.map_fd = inner;
+	element.value = (uintptr_t)&value;
+	EXPECT(call_bpf(BPF_MAP_LOOKUP_ELEM, &element) == 0 && value == 0);
+	EXPECT(call_bpf(BPF_MAP_CREATE, &counts) == -1 && errno == EPERM);
+	return 0;
+}
+
+static void a_window_of_xdp_can_still_be_closed_and_its_counts_be_read(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	check_in_child(check_maps);
+}
+
 static void *sleep_on(void *context)
 {
 	(void)context;
@@ -191,6 +234,7 @@ int main(void)
 		cmocka_unit_test(what_a_running_engine_does_not_do_is_refused_and_ends_nothing),
 		cmocka_unit_test(what_a_running_engine_does_goes_on),
 		cmocka_unit_test(root_can_still_write_into_another_users_directory),
+		cmocka_unit_test(a_window_of_xdp_can_still_be_closed_and_its_counts_be_read),
 		cmocka_unit_test(a_thread_that_would_keep_its_privileges_is_an_error),
 	};
 

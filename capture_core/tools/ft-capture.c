@@ -217,7 +217,7 @@ static const struct ft_option options[] = {
 	{"Output", "write", 'w', "FILE", "pcapng file; - is stdout, null: is nowhere",
 	 FIELD(output)},
 	{"Output", "format", 'F', "FORMAT", "pcapng or pcap (pcapng)", set_format},
-	{"Output", "ring", 'b', "CONDITION",
+	{"Output", "ring-buffer", 'b', "CONDITION",
 	 "next file by filesize:kB, duration:S, interval:S, packets:N; keep files:N, total:SIZE, "
 	 "age:S, free:SIZE",
 	 set_ring},
@@ -269,6 +269,10 @@ static int parse(int argc, char **argv, struct ft_capture_settings *settings,
 		return ft_fail(error, -EINVAL, "-i is missing: name a port, see fieldtap ports");
 	if (settings->output == NULL)
 		return ft_fail(error, -EINVAL, "-w is missing: name a file, or null:");
+	if (settings->ring.on &&
+	    (strcmp(settings->output, "-") == 0 || strcmp(settings->output, "null:") == 0))
+		return ft_fail(error, -EINVAL, "-b: -w %s has no files; name one",
+			       settings->output);
 	if (settings->ring.interval_ns != 0 && settings->ring.file_duration_ns != 0)
 		return ft_fail(error, -EINVAL, "-b duration and -b interval: give one of them");
 	if (settings->ring.on && settings->ring.interval_ns == 0 &&

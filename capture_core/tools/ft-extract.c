@@ -38,7 +38,7 @@ static const struct ft_program program = {
 	.name = "ft-extract",
 	.summary = "take frames out of captures by time, filter or flow, in the order of time",
 	.synopsis = "FILE|DIR... -w FILE [option...]",
-	.operands = "FILE",
+	.takes_operands = true,
 	.notes =
 		"A FILE is a pcapng or pcap capture, also in gzip, or - for one on stdin; a DIR "
 		"stands\n"

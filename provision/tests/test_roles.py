@@ -87,6 +87,10 @@ def test_captures_have_a_place_that_the_group_may_write(converged: Converged) ->
     assert "d /run/fieldtap 2775 root fieldtap -" in tmpfiles
 
 
+def test_the_key_of_receipts_has_a_place_that_the_group_may_read(converged: Converged) -> None:
+    assert owner(converged.tree, "var/lib/fieldtap/keys") == "fieldtap:fieldtap 750"
+
+
 def test_the_console_takes_tty1_and_no_login_prompt_is_left(converged: Converged) -> None:
     units = converged.tree / "etc/systemd/system"
     assert (units / "multi-user.target.wants/fieldtap-console.service").is_symlink()

@@ -17,6 +17,8 @@ from fieldtap_core.survey import Engine, Survey
 
 from fieldtap.failures import BAD_USAGE, CommandError
 
+PARTIAL_SUFFIX = ".partial"
+KEEP_SUFFIX = ".keep"
 OWN_OPTIONS = ("--name", "--help", "--version", "--man")
 
 
@@ -48,6 +50,26 @@ def stop(name: str) -> Stopped:
     return Stopped(last, report_of(last))
 
 
+def rotate(name: str) -> None:
+    """Let the capture called `name` go on in a new file."""
+    with Control(survey.find(name).socket) as control:
+        control.rotate()
+
+
+def keep(files: Sequence[Path]) -> None:
+    """Mark complete captures, so that no ring expires them. Raises `CommandError`."""
+    for file in files:
+        if not file.is_file():
+            raise CommandError(f"{file}: there is no such file", BAD_USAGE)
+        if file.suffix == PARTIAL_SUFFIX:
+            raise CommandError(f"{file} is still written; keep it when it is complete", BAD_USAGE)
+    for file in files:
+        try:
+            Path(f"{file}{KEEP_SUFFIX}").touch()
+        except OSError as error:
+            raise CommandError(f"cannot mark {file}: {error.strerror}") from None
+
+
 def look() -> Survey:
     """Find every running engine, whoever started it."""
     return survey.look()
@@ -64,9 +86,9 @@ def mark(engine: Engine, text: str) -> int:
         return control.mark(text)
 
 
-def run_generator(options: Sequence[str]) -> int:
-    """Become ft-generate with `options`; returns only where it cannot be run."""
-    program = find_program("ft-generate")
+def become(name: str, options: Sequence[str]) -> int:
+    """Become the engine program `name` with `options`; returns only where it cannot be run."""
+    program = find_program(name)
     try:
         os.execv(program, [program.name, *options])  # noqa: S606  its own signals and exit code
     except OSError as error:

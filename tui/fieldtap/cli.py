@@ -146,6 +146,8 @@ def capture_start(name: str, options: tuple[str, ...]) -> int:
     \b
     fieldtap capture start tap -i eth2 -i eth3 -w tap.pcapng
     fieldtap capture start dns -i eth2 -w dns.pcapng -f 'udp port 53' -a duration:60
+    fieldtap capture start ring -i eth2 -w ring.pcapng -b interval:3600 -b total:500GB
+    fieldtap capture start monday -i eth2 -w sessions/monday/
     """
     started = captures.start_capture(name, options)
     if started.status is None:
@@ -176,9 +178,37 @@ def capture_stop(name: str, as_json: bool) -> None:
         return
     for port in shown.ports:
         click.echo(words.ledger_line(port))
-    for file in shown.files:
-        click.echo(f"{file.path}: {words.count(file.packets)} frames")
+    for line in words.file_lines(shown.files):
+        click.echo(line)
     click.echo(f"lost {words.count(shown.lost)}; the ledger {words.balance(shown.balanced)}")
+
+
+@capture.command("rotate")
+@click.argument("name")
+def capture_rotate(name: str) -> None:
+    """Let NAME, a capture with -b, go on in a new file.
+
+    \b
+    fieldtap capture rotate tap
+    """
+    captures.rotate(name)
+    _say(f"{name} goes on in a new file")
+
+
+@capture.command("keep")
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+def capture_keep(files: tuple[Path, ...]) -> None:
+    """Mark complete captures, so that no ring expires them.
+
+    The mark is FILE.keep; remove it to let the file go.
+
+    \b
+    fieldtap capture keep ring_00007_20261124101112.pcapng
+    """
+    captures.keep(files)
+    _say(f"kept: {', '.join(map(str, files))}")
 
 
 @capture.command("list")
@@ -245,7 +275,19 @@ def generate(options: tuple[str, ...]) -> int:
     fieldtap generate -o eth2 -r eth3 --size 64 --count 1000000
     fieldtap generate --help
     """
-    return captures.run_generator(options)
+    return captures.become("ft-generate", options)
+
+
+@commands.command(context_settings=PASS_ON, add_help_option=False)
+@options_argument
+def extract(options: tuple[str, ...]) -> int:
+    """Take frames out of captures by time, filter or flow: ft-extract.
+
+    \b
+    fieldtap extract tap.pcapng -w dns.pcapng -f 'udp port 53'
+    fieldtap extract --help
+    """
+    return captures.become("ft-extract", options)
 
 
 @commands.command()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
+from fieldtap_core import signing
 from fieldtap_core import verify as core
 from fieldtap_core.errors import EngineError
 from fieldtap_core.verify import Finding
@@ -43,6 +44,16 @@ def in_short(report: Report) -> Report:
         else:
             short += checks
     return Report(verdict=report.verdict, checks=tuple(short))
+
+
+def key_words() -> str:
+    """Which key this device signs receipts with, for whoever is to compare it."""
+    prints = [text for key in signing.device_keys() if (text := signing.fingerprint(key))]
+    if not prints:
+        return "This device has no key yet: the first session makes one."
+    return "Receipts of sessions are signed here with the key\n" + "\n".join(
+        f"  {text}" for text in prints
+    )
 
 
 def _check(finding: Finding, folder: Path) -> Check:

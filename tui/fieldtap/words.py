@@ -1,10 +1,10 @@
 """Counts, causes and times in words; for tables, the console and messages alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fieldtap_core.messages import CapturePort, CaptureStatus, Dropped, GenerateStatus, Status
-from fieldtap_core.reports import PortLedger
+from fieldtap_core.reports import FileRecord, PortLedger
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ CAUSES = (
     Cause("ring", "engine blocks", "the disk was behind", "use a faster disk"),
     Cause("disk", "disk", "the disk is full or failed", "free space, start a new capture"),
 )
+
+MAX_FILE_LINES = 10
 
 Ledger = CapturePort | PortLedger
 Counter = Callable[[Status], int]
@@ -91,6 +93,15 @@ def port_names(status: Status) -> str:
     if isinstance(status, GenerateStatus):
         return ", ".join([status.tx.port, *([status.rx.port] if status.rx else [])])
     return ", ".join(port.port for port in status.ports)
+
+
+def file_lines(files: Sequence[FileRecord]) -> list[str]:
+    """Each file and its frames; of many files the first and the last, and all in a sum."""
+    lines = [f"{file.path}: {count(file.packets)} frames" for file in files]
+    if len(lines) <= MAX_FILE_LINES:
+        return lines
+    total = count(sum(file.packets for file in files))
+    return [lines[0], f"... {count(len(lines))} files, {total} frames in all ...", lines[-1]]
 
 
 def balance(balanced: bool | None) -> str:

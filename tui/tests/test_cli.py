@@ -34,7 +34,8 @@ def test_without_a_terminal_and_a_command_it_prints_help() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["ports", "check", "lab up", "capture start", "capture stop", "capture list"]
+    "command",
+    ["ports", "check", "lab up", "capture start", "capture stop", "capture rotate", "capture keep"],
 )
 def test_every_command_explains_itself_with_an_example(command: str) -> None:
     done = call(*command.split(), "--help")
@@ -49,6 +50,8 @@ def test_every_command_explains_itself_with_an_example(command: str) -> None:
         (("ports", "--nonsense"), 2),
         (("check", "no-such-port"), 2),
         (("capture", "stop", "nobody"), 1),
+        (("capture", "rotate", "nobody"), 1),
+        (("capture", "keep", "no-such-file"), 2),
         (("capture", "start", "../x", "-i", "lo", "-w", "null:"), 1),
         (("capture", "start", "x", "-i", "lo", "-w", "null:", "--name", "y"), 2),
     ],

@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from fieldtap import captures, rates
+from fieldtap import captures, rates, sessions
 from fieldtap.app import FieldtapApp
 from fieldtap.screens import home
 from fieldtap_core.messages import Alarm, CapturePort, CaptureStatus, Dropped
@@ -91,3 +91,14 @@ async def test_quitting_while_engines_are_asked_does_not_hang(
             await pilot.pause()
         await pilot.press("q")
     go_on.set()
+
+
+def test_help_shows_the_key_that_signs_receipts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIELDTAP_KEY_DIR", str(tmp_path))
+    assert "no key yet" in sessions.key_words()
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIHSAxF/FuuD0YwLO43XbMGVbY6i8LbqmtR3uvJLD6Mc tap"
+    (tmp_path / "receipt_ed25519.pub").write_text(key)
+    line = sessions.key_words().splitlines()[-1].strip()
+    assert (line[:7], len(line)) == ("SHA256:", 50)

@@ -7,6 +7,7 @@
 #ifndef FT_OPTIONS_H
 #define FT_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "ft/error.h"
@@ -25,7 +26,7 @@ struct ft_program {
 	const char *name;
 	const char *summary;  /* one sentence */
 	const char *synopsis; /* after the program's name */
-	const char *operands; /* what to call words that are no options; NULL: there are none */
+	bool takes_operands;  /* words that are no options, by ft_options_parse_operands */
 	const char *notes;    /* paragraphs after the options, or NULL */
 	const char *examples; /* "command\n    what it does\n" */
 	const struct ft_option *options;

@@ -73,6 +73,10 @@ class Control:
         """Ask the engine to finish; it drains and writes first. `wait_for_end` tells when."""
         messages.result_of(self._call("stop", {}), messages.Stopping)
 
+    def rotate(self) -> None:
+        """Ask the engine to go on in a new file. Raises `RefusedError` where it writes only one."""
+        messages.result_of(self._call("rotate", {}), messages.Rotating)
+
     def mark(self, text: str) -> int:
         """Leave a note in the capture; return its time, nanoseconds UTC."""
         return messages.result_of(self._call("mark", {"text": text}), messages.Marked).time_ns

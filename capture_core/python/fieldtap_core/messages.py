@@ -146,6 +146,12 @@ class Marked(msgspec.Struct, frozen=True):
     time_ns: Count
 
 
+class Rotating(msgspec.Struct, frozen=True):
+    """The answer to `rotate`."""
+
+    rotating: bool
+
+
 class Stopping(msgspec.Struct, frozen=True):
     """The answer to `stop`."""
 

@@ -85,6 +85,30 @@ def test_an_error_reply_raises_the_engines_own_words() -> None:
         messages.result_of(messages.parse_reply(line), messages.Stopping)
 
 
+def test_a_ring_with_unproved_sums_and_no_hashes_is_read() -> None:
+    port = CAPTURE["ports"][0] | {"derived": ["kernel"], "wire": None, "unstamped": 2}
+    times = {"first_ns": None, "last_ns": None, "sha256": None, "late": 1, "complete": True}
+    files = [
+        {"path": f"/tmp/ring_0000{at}_20261124101112.pcapng", "packets": at, "bytes": 0} | times
+        for at in range(20)
+    ]
+    report = {
+        "schema": "fieldtap.capture-report/1",
+        "name": "ring",
+        "started_ns": 1,
+        "stopped_ns": 2,
+        "stop_reason": "files",
+        "balanced": None,
+        "lost": 0,
+        "ports": [port],
+        "files": files,
+        "expired": {"files": 3, "packets": 300, "bytes": 18000, "size_bytes": 40000},
+    }
+    read = reports.parse_capture_report(encoded(report), Path("report.json"))
+    assert read.balanced is None
+    assert sum(file.packets for file in read.files) == sum(range(20))
+
+
 @given(st.binary())
 def test_no_bytes_make_the_reply_parser_fail_in_another_way(data: bytes) -> None:
     try:

@@ -10,10 +10,14 @@
 #define PPM_FRACTION   65536.0 /* adjtimex counts frequency in 2^-16 ppm */
 #define SAMPLE_EACH_NS FT_NS_PER_SECOND
 
+/* Whether it is synchronised: what cannot be asked is not. */
 static bool read_clock(struct timex *clock)
 {
+	int state;
+
 	*clock = (struct timex){0}; /* modes 0: only asks, which needs no privilege */
-	return adjtimex(clock) != TIME_ERROR && !(clock->status & STA_UNSYNC);
+	state = adjtimex(clock);
+	return state >= 0 && state != TIME_ERROR && !(clock->status & STA_UNSYNC);
 }
 
 static int64_t offset_ns(const struct timex *clock)

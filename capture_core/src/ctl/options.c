@@ -32,7 +32,7 @@ static void build_parser(const struct ft_program *program, struct parser *parser
 	struct option *next = parser->long_options;
 	char *shorts = parser->short_options;
 
-	if (program->operands == NULL)
+	if (!program->takes_operands)
 		*shorts++ = '+'; /* stop at the first word that is no option */
 	*shorts++ = ':';	 /* tell a missing value from an unknown option, print nothing */
 	for (unsigned i = 0; i < program->option_count && i < MAX_OPTIONS; i++) {
@@ -210,7 +210,7 @@ int ft_options_parse_operands(const struct ft_program *program, int argc, char *
 		if (value == -1)
 			break;
 		/* Operands that stood before it have been moved behind it. */
-		if (program->operands != NULL && argv[optind - 1][0] == '-')
+		if (program->takes_operands && argv[optind - 1][0] == '-')
 			word = argv[optind - 1];
 		if (value == '?' || value == ':')
 			return refuse(program, value, word, error);
@@ -230,7 +230,7 @@ int ft_options_parse_operands(const struct ft_program *program, int argc, char *
 			return blame(row, rc, error);
 	}
 	*first = optind;
-	if (optind < argc && program->operands == NULL)
+	if (optind < argc && !program->takes_operands)
 		return ft_fail(error, -EINVAL, "%s: not an option; see %s --help", argv[optind],
 			       program->name);
 	return FT_PARSED_RUN;

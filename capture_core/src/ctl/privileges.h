@@ -11,7 +11,8 @@
  * - ft_port_start too, since back ends open sockets there; rings and promiscuity keep working.
  * - io_uring_setup: the kernel decides at that moment, by CAP_IPC_LOCK, whether buffers that are
  *   registered at any later time count against RLIMIT_MEMLOCK (io_uring/io_uring.c: ctx->user).
- * - XDP programs and maps: bpf() is refused afterwards. A link goes when its descriptor is closed.
+ * - loading XDP programs and making maps. Maps that are open can be read and changed, and a link
+ *   goes when its descriptor is closed.
  * - priorities above normal. Lower ones, and affinity, can be set by each thread for itself.
  *
  * What was switched off on a port is given back by the guardian (ctl/guardian.h).

@@ -3,8 +3,6 @@
 
 #define MAX_IPV6_EXTENSIONS 8u
 
-#define ETHERTYPE_IPV4	 0x0800u
-#define ETHERTYPE_IPV6	 0x86ddu
 #define ETHERTYPE_VLAN	 0x8100u
 #define ETHERTYPE_QINQ	 0x88a8u
 #define ETHERTYPE_QINQ_9 0x9100u
@@ -105,9 +103,9 @@ static bool read_ipv6(const uint8_t *ip, uint32_t left, struct ft_flow *flow)
 
 static bool read_ip(uint16_t ether_type, const uint8_t *ip, uint32_t left, struct ft_flow *flow)
 {
-	if (ether_type == ETHERTYPE_IPV4)
+	if (ether_type == FT_ETHERTYPE_IPV4)
 		return read_ipv4(ip, left, flow);
-	return ether_type == ETHERTYPE_IPV6 && read_ipv6(ip, left, flow);
+	return ether_type == FT_ETHERTYPE_IPV6 && read_ipv6(ip, left, flow);
 }
 
 /* Where what follows the Ethernet header and its tags begins. */
@@ -148,7 +146,7 @@ void ft_flow_read_other(const struct ft_flow_key *key, uint16_t link_type, const
 	if (link_type == FT_LINKTYPE_ETHERNET && captured >= 14)
 		offset = read_ethernet(frame, captured, flow);
 	else if (link_type == FT_LINKTYPE_RAW && captured > 0)
-		flow->ether_type = frame[0] >> 4 == 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4;
+		flow->ether_type = frame[0] >> 4 == 6 ? FT_ETHERTYPE_IPV6 : FT_ETHERTYPE_IPV4;
 	else
 		return;
 	if (read_ip(flow->ether_type, frame + offset, captured - offset, flow))

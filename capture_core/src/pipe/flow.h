@@ -21,6 +21,9 @@
 #define FT_LINKTYPE_ETHERNET 1u
 #define FT_LINKTYPE_RAW	     101u
 
+#define FT_ETHERTYPE_IPV4 0x0800u
+#define FT_ETHERTYPE_IPV6 0x86ddu
+
 #define FT_FLOW_MAX_VLANS 2u
 
 struct ft_flow_key {
@@ -108,7 +111,7 @@ static inline void ft_flow_read(const struct ft_flow_key *key, uint16_t link_typ
 
 	/* IPv4 without options, not a fragment, with ports. */
 	if (__builtin_expect(link_type != FT_LINKTYPE_ETHERNET || captured < 38 ||
-				     ft_flow_u16(frame + 12) != FT_FLOW_BE16(0x0800) ||
+				     ft_flow_u16(frame + 12) != FT_FLOW_BE16(FT_ETHERTYPE_IPV4) ||
 				     ip[0] != 0x45 ||
 				     (ft_flow_u16(ip + 6) & FT_FLOW_BE16(0x3fff)) != 0 ||
 				     !ft_flow_has_ports(ip[9]),
@@ -118,7 +121,7 @@ static inline void ft_flow_read(const struct ft_flow_key *key, uint16_t link_typ
 	}
 	flow->addresses = ip + 12;
 	flow->ports = ip + 20;
-	flow->ether_type = 0x0800;
+	flow->ether_type = FT_ETHERTYPE_IPV4;
 	flow->address_bytes = 4;
 	flow->protocol = ip[9];
 	flow->vlan_count = 0;

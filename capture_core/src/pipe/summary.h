@@ -62,12 +62,23 @@ static inline bool ft_summary_has_hash(const uint64_t *bits, uint32_t count, uin
 	return ft_summary_has(bits, count, hash) && ft_summary_has(bits, count, hash >> 32);
 }
 
+/* IP whose header is malformed or cut off: a packet filter may see any address and port in it. */
+static inline void ft_summary_add_unknown(struct ft_summary *summary)
+{
+	ft_summary_set(summary->port, FT_SUMMARY_PORT_BITS, 0);
+	if (summary->address[0] != UINT64_MAX)
+		memset(summary->address, 0xff, sizeof(summary->address));
+}
+
 /* A flow that the table does not know. */
 static inline void ft_summary_add(struct ft_summary *summary, const struct ft_flow_key *key,
 				  const struct ft_flow *flow)
 {
 	summary->flows++;
 	ft_summary_set_hash(summary->flow, FT_SUMMARY_FLOW_BITS, flow->hash);
+	if (flow->addresses == NULL &&
+	    (flow->ether_type == FT_ETHERTYPE_IPV4 || flow->ether_type == FT_ETHERTYPE_IPV6))
+		ft_summary_add_unknown(summary);
 	for (unsigned i = 0; flow->addresses != NULL && i < 2; i++)
 		ft_summary_set_hash(summary->address, FT_SUMMARY_ADDRESS_BITS,
 				    ft_flow_hash_address(key,

@@ -23,10 +23,14 @@
 #include "ctl/rundir.h"
 #include "port/ethtool.h"
 
-/* Everything by which a driver or the stack joins received frames (net/ethtool/common.c). */
-static const char *const joining[] = {"rx-gro", "rx-gro-hw", "rx-lro", "rx-gro-list",
-				      "rx-udp-gro-forwarding"};
-#define JOINING_COUNT (sizeof(joining) / sizeof(joining[0]))
+/*
+ * Everything by which a driver or the stack joins received frames (net/ethtool/common.c), and what
+ * takes their tags out.
+ */
+static const char *const features[] = {
+	"rx-gro", "rx-gro-hw", "rx-lro", "rx-gro-list", "rx-udp-gro-forwarding", FT_OFFLOAD_VLAN};
+#define FEATURE_COUNT (sizeof(features) / sizeof(features[0]))
+#define JOINING_COUNT (FEATURE_COUNT - 1)
 
 /* Attach `return XDP_PASS`; a link, so that it is gone when its descriptor is. */
 static int attach_xdp_pass(int ifindex)
@@ -201,9 +205,9 @@ static int write_state(const struct ft_offload *offload, struct ft_error *error)
 	struct hwtstamp_config stamped;
 	int rc = 0;
 
-	for (unsigned i = 0; i < JOINING_COUNT; i++)
-		if (ft_ethtool_feature(offload->device, joining[i]) == 1)
-			json_array_append_new(on, json_string(joining[i]));
+	for (unsigned i = 0; i < FEATURE_COUNT; i++)
+		if (ft_ethtool_feature(offload->device, features[i]) == 1)
+			json_array_append_new(on, json_string(features[i]));
 	state = json_pack("{s:s, s:o}", "device", offload->device, "on", on);
 	if (ft_ethtool_get_stamped(offload->device, &stamped) == 0)
 		json_object_set_new(state, "stamped",
@@ -216,22 +220,34 @@ static int write_state(const struct ft_offload *offload, struct ft_error *error)
 	return rc;
 }
 
-static int switch_off(const char *device, struct ft_error *error)
+static int stop_joining(const char *device, struct ft_error *error)
 {
 	for (unsigned i = 0; i < JOINING_COUNT; i++) {
 		int rc;
 
-		if (ft_ethtool_feature(device, joining[i]) != 1)
+		if (ft_ethtool_feature(device, features[i]) != 1)
 			continue;
-		rc = ft_ethtool_set_feature(device, joining[i], false);
+		rc = ft_ethtool_set_feature(device, features[i], false);
 		if (rc != 0)
 			return ft_fail(error, rc,
 				       "%s: %s joins received frames and cannot be switched off: "
 				       "%s; switch it off by hand, or accept joined frames with "
 				       "--allow-coalesced",
-				       device, joining[i], strerror(-rc));
+				       device, features[i], strerror(-rc));
 	}
 	return 0;
+}
+
+static int keep_tags(const char *device, struct ft_error *error)
+{
+	int rc = ft_ethtool_set_feature(device, FT_OFFLOAD_VLAN, false);
+
+	if (rc == 0)
+		return 0;
+	return ft_fail(error, rc,
+		       "%s: the adapter takes VLAN tags out of frames, and that cannot be switched "
+		       "off: %s; switch it off by hand: ethtool -K %s rxvlan off",
+		       device, strerror(-rc), device);
 }
 
 /* In our turn. */
@@ -245,8 +261,8 @@ static void let_go(struct ft_offload *offload)
 }
 
 /* In our turn. */
-static int take(const char *directory, int ifindex, bool stop, struct ft_offload *offload,
-		struct ft_error *error)
+static int take(const char *directory, int ifindex, bool joining, bool tags,
+		struct ft_offload *offload, struct ft_error *error)
 {
 	int rc = 0;
 
@@ -262,9 +278,11 @@ static int take(const char *directory, int ifindex, bool stop, struct ft_offload
 	fchmod(offload->state_fd, 0664); /* past the umask, as above */
 	if (flock(offload->state_fd, LOCK_EX | LOCK_NB) == 0)
 		rc = write_state(offload, error);
-	if (rc == 0 && stop)
-		rc = switch_off(offload->device, error);
-	if (rc == 0 && stop)
+	if (rc == 0 && tags)
+		rc = keep_tags(offload->device, error);
+	if (rc == 0 && joining)
+		rc = stop_joining(offload->device, error);
+	if (rc == 0 && joining)
 		rc = segment_veth_peer(offload->device, ifindex, offload, error);
 	if (rc != 0)
 		let_go(offload);
@@ -273,8 +291,8 @@ static int take(const char *directory, int ifindex, bool stop, struct ft_offload
 	return rc;
 }
 
-static int take_port(const char *device, int ifindex, bool stop, struct ft_offload *offload,
-		     struct ft_error *error)
+int ft_offload_stop_some(const char *device, int ifindex, bool joining, bool tags,
+			 struct ft_offload *offload, struct ft_error *error)
 {
 	char directory[PATH_MAX - 64];
 	int rc, turn;
@@ -287,7 +305,7 @@ static int take_port(const char *device, int ifindex, bool stop, struct ft_offlo
 	turn = take_turn(directory);
 	if (turn < 0)
 		return ft_fail(error, -errno, "%s: %s", directory, strerror(errno));
-	rc = take(directory, ifindex, stop, offload, error);
+	rc = take(directory, ifindex, joining, tags, offload, error);
 	close(turn);
 	return rc;
 }
@@ -295,13 +313,13 @@ static int take_port(const char *device, int ifindex, bool stop, struct ft_offlo
 int ft_offload_stop(const char *device, int ifindex, struct ft_offload *offload,
 		    struct ft_error *error)
 {
-	return take_port(device, ifindex, true, offload, error);
+	return ft_offload_stop_some(device, ifindex, true, false, offload, error);
 }
 
 int ft_offload_record(const char *device, int ifindex, struct ft_offload *offload,
 		      struct ft_error *error)
 {
-	return take_port(device, ifindex, false, offload, error);
+	return ft_offload_stop_some(device, ifindex, false, false, offload, error);
 }
 
 void ft_offload_restore(struct ft_offload *offload)

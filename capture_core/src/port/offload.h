@@ -11,6 +11,8 @@
 #ifndef FT_PORT_OFFLOAD_H
 #define FT_PORT_OFFLOAD_H
 
+#include <stdbool.h>
+
 #include "ft/error.h"
 
 struct ft_offload {
@@ -26,6 +28,13 @@ struct ft_offload {
  */
 int ft_offload_stop(const char *device, int ifindex, struct ft_offload *offload,
 		    struct ft_error *error);
+
+/* The feature by which an adapter takes VLAN tags out of received frames. */
+#define FT_OFFLOAD_VLAN "rx-vlan-hw-parse"
+
+/* The same, of only the joining or the taking out of tags. */
+int ft_offload_stop_some(const char *device, int ifindex, bool joining, bool tags,
+			 struct ft_offload *offload, struct ft_error *error);
 
 /*
  * Only write down how the port was found, for who changes what it stamps; that too is given back.

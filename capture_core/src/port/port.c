@@ -12,8 +12,8 @@
 
 #define LINKTYPE_ETHERNET 1
 
-static const struct ft_port_ops *const backends[] = {&ft_port_afpacket, &ft_port_file,
-						     &ft_port_synth};
+static const struct ft_port_ops *const backends[] = {&ft_port_afpacket, &ft_port_afxdp,
+						     &ft_port_file, &ft_port_synth};
 
 /* `[backend:]device[,key=value...]`; a bare `-` is stdin, any other bare device an interface. */
 static const struct ft_port_ops *choose_backend(const char *spec, const char **device)

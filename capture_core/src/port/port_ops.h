@@ -67,6 +67,7 @@ const char *ft_port_key(const struct ft_port *port, const char *name);
 uint64_t ft_port_key_number(const struct ft_port *port, const char *name, uint64_t otherwise);
 
 extern const struct ft_port_ops ft_port_afpacket;
+extern const struct ft_port_ops ft_port_afxdp;
 extern const struct ft_port_ops ft_port_file;
 extern const struct ft_port_ops ft_port_synth;
 

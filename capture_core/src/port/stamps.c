@@ -39,8 +39,9 @@ int ft_stamps_find(const char *device, const struct ft_port_options *options,
 	return 0;
 }
 
-/* Judge the adapter's clock, and say it in `clock`. False: it shows no time of day. */
-static bool judge_clock(struct ft_stamping *stamping)
+/* Judge the adapter's clock, and say it in `clock`. 1, 0 when it shows no time of day, or -errno.
+ */
+static int judge_clock(struct ft_stamping *stamping)
 {
 	int tai_utc_s = ft_clock_tai_utc_s();
 	int64_t ahead_ns;
@@ -52,7 +53,7 @@ static bool judge_clock(struct ft_stamping *stamping)
 		snprintf(stamping->clock, sizeof(stamping->clock),
 			 "phc %d, cannot be compared with the system clock: %s",
 			 stamping->phc_index, strerror(-rc));
-		return false;
+		return rc;
 	}
 	if (scale == FT_PHC_TAI) {
 		stamping->ahead_ns = (uint64_t)tai_utc_s * FT_NS_PER_SECOND;
@@ -71,18 +72,21 @@ static bool judge_clock(struct ft_stamping *stamping)
 /* Have every received frame stamped; what is sent stays as it was found. */
 static int switch_on(const struct ft_stamping *stamping)
 {
-	struct hwtstamp_config config;
+	struct hwtstamp_config config, found;
 	int rc;
 
-	if (ft_ethtool_get_stamped(stamping->device, &config) == 0 &&
-	    config.rx_filter == HWTSTAMP_FILTER_ALL)
+	if (ft_ethtool_get_stamped(stamping->device, &found) == 0 &&
+	    found.rx_filter == HWTSTAMP_FILTER_ALL)
 		return 0;
+	config = found;
 	config.flags = 0;
 	config.rx_filter = HWTSTAMP_FILTER_ALL;
 	rc = ft_ethtool_set_stamped(stamping->device, &config);
-	if (rc != 0)
+	if (rc != 0 || config.rx_filter == HWTSTAMP_FILTER_ALL)
 		return rc;
-	return config.rx_filter == HWTSTAMP_FILTER_ALL ? 0 : -ERANGE;
+	/* The driver says that it stamps less. */
+	ft_ethtool_set_stamped(stamping->device, &found);
+	return -ERANGE;
 }
 
 static void keep_host(struct ft_stamping *stamping, const char *why)
@@ -104,7 +108,13 @@ int ft_stamps_start(const struct ft_port_options *options, struct ft_stamping *s
 	if (!stamping->capable || options->directions == FT_DIRECTION_OUT ||
 	    (options->stamps != FT_STAMPS_BEST && !must))
 		return 0;
-	if (!judge_clock(stamping) && !must) {
+	rc = judge_clock(stamping);
+	if (rc < 0 && must)
+		return ft_fail(error, rc,
+			       "port '%s': -t adapter: /dev/ptp%d cannot be read, so nobody knows "
+			       "whether its stamps are UTC: %s; use -t host",
+			       stamping->device, stamping->phc_index, strerror(-rc));
+	if (rc <= 0 && !must) {
 		memcpy(clock, stamping->clock, sizeof(clock));
 		keep_host(stamping, clock);
 		return 0;

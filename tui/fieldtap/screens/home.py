@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Static
 
-from fieldtap import captures, machine, tables, words
+from fieldtap import captures, machine, sessions, tables, words
 from fieldtap.failures import CommandError
 from fieldtap.rates import Rates
 from fieldtap.screens.dialogs import HelpDialog
@@ -209,7 +209,7 @@ class HomeScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Explain this screen."""
-        self.app.push_screen(HelpDialog(HELP))
+        self.app.push_screen(HelpDialog(f"{HELP}\n\n{sessions.key_words()}"))
 
     @work(exit_on_error=False)
     async def action_new_capture(self) -> None:
