@@ -116,7 +116,7 @@ def overload_full_disk(random: random.Random, link: Lab, folder: Path) -> Outcom
 
 def overload_failing_disk(random: random.Random, link: Lab, folder: Path) -> Outcome:
     """A disk that fails, or is full, after some bytes, which may be within a block."""
-    allowed_bytes = random.randrange(1, 20 * MIB)
+    allowed_bytes = random.randrange(MIB // 16, 20 * MIB)
     faults = Faults(allowed_bytes=allowed_bytes, fails=random.random() < 0.5)
     with faulty_disk(folder, faults) as disk:
         return fill(random, link, disk.folder, allowed_bytes)
