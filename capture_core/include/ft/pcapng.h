@@ -52,14 +52,15 @@ struct ft_pcapng_statistics {
 #define FT_CHUNK_MARK_BYTES 48u
 #define FT_CHUNK_ALIGNMENT  4096u
 #define FT_CHUNK_NO_SOURCE  UINT32_MAX
+/* A chunk's last bytes: the mark's option, the end of options, the block's length. */
+#define FT_CHUNK_END_BYTES (4u + FT_CHUNK_MARK_BYTES + 4u + 4u)
 
 struct ft_chunk_mark {
 	uint64_t sequence;   /* of the chunk in the run, from 0, across files */
 	uint8_t session[16]; /* drawn at random for each run */
 	uint32_t bytes;	     /* the whole chunk, mark and filler included */
 	uint32_t source; /* which hot thread made it; FT_CHUNK_NO_SOURCE: headers or last words */
-	uint64_t synced_ns; /* UTC, when the file was last synced before this was written; 0: never
-			     */
+	uint64_t synced_ns; /* UTC, when this file was last synced before that; 0: not yet */
 	uint32_t reserved;
 	uint32_t crc32c;
 };
@@ -80,6 +81,12 @@ size_t ft_pcapng_write_chunk_end(uint8_t *out, size_t room,
 
 /* Set sequence, session, synced_ns and CRC32C of a chunk that ft_pcapng_write_chunk_end ended. */
 void ft_pcapng_seal_chunk(uint8_t *chunk, size_t bytes, const struct ft_chunk_mark *mark);
+
+/*
+ * Whether the FT_CHUNK_END_BYTES bytes at `end` could be the last ones of a chunk. The bytes are
+ * untrusted, and of the chunk itself nothing is known.
+ */
+bool ft_pcapng_read_mark(const uint8_t *end, struct ft_chunk_mark *mark);
 
 /*
  * Whether the `bytes` bytes at `chunk` end with a mark. `intact`: its length and CRC are right too.

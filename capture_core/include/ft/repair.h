@@ -11,6 +11,12 @@
  * which a whole disk sector reads as zeros, because that may never have been written. Where intact
  * chunks of the same run follow, filler blocks, which readers pass over, take the place between.
  * Other captures are cut after their last whole block or record.
+ *
+ * A crash tears only what no sync had followed yet. So of a .partial of ours the end is judged that
+ * way, the last 512 MiB and more, and what lies before by the marks of its chunks alone, a page
+ * each, unless those do not follow each other back to the file's header. Other damage there, a
+ * failing disk's, is found by the verify walk and mended when the file, under its final name, is
+ * repaired again.
  */
 #ifndef FT_REPAIR_H
 #define FT_REPAIR_H

@@ -30,7 +30,8 @@ struct ft_file {
 	uint64_t allocated_bytes; /* >= size_bytes, or 0 where the file system allocates nothing */
 	uint64_t opened_ns;	  /* monotonic */
 	uint64_t first_sequence, last_sequence;
-	bool entry_synced; /* the folder knows it */
+	uint64_t synced_ns; /* UTC: what was complete then is on stable storage; 0: nothing */
+	bool entry_synced;  /* the folder knows it */
 
 	/* Written by the indexer thread. */
 	struct ft_index_writer *index; /* NULL: none */

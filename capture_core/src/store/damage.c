@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/settled.h"
 #include "store/span.h"
 
 /* The least that a disk writes at once: what was never written reads as so many zeros. */
@@ -17,6 +18,7 @@ struct search {
 	const char *path;
 	int fd;
 	bool unsure;
+	uint64_t written_bytes; /* beyond them there are zeros alone */
 	struct ft_damage *damage;
 	struct ft_error *error;
 };
@@ -26,6 +28,18 @@ static bool is_zero(const uint8_t *bytes, size_t count)
 	return count == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0);
 }
 
+/* Space that was reserved and never written: where the file system knows of it, it is not read. */
+static uint64_t find_written_bytes(int fd, uint64_t size_bytes)
+{
+	off_t size = (off_t)size_bytes, hole = 0, data = 0;
+
+	while (data >= 0 && (hole = lseek(fd, data, SEEK_HOLE)) >= 0 && hole < size)
+		data = lseek(fd, hole, SEEK_DATA);
+	if (hole < 0 || hole >= size || errno != ENXIO)
+		return size_bytes;
+	return (uint64_t)hole;
+}
+
 /* How many of the bytes there are not just zeros up to the piece's end. */
 static int measure(struct search *search, struct ft_damage_piece *piece)
 {
@@ -33,6 +47,9 @@ static int measure(struct search *search, struct ft_damage_piece *piece)
 	uint8_t bytes[READ_BYTES];
 	uint64_t left = piece->bytes;
 
+	if (piece->offset + left > search->written_bytes)
+		left = search->written_bytes > piece->offset ? search->written_bytes - piece->offset
+							     : 0;
 	while (left > 0) {
 		size_t count = left < most ? (size_t)left : most;
 		ssize_t got =
@@ -113,7 +130,7 @@ static int add_break(struct search *search, struct ft_spans *spans, uint64_t off
 
 	if (rc < 0)
 		return rc;
-	*next = rc > 0 ? chunk.is.offset : spans->size_bytes;
+	*next = rc > 0 ? chunk.is.offset : search->damage->size_bytes;
 	/* Too narrow for a block: the one before goes with it. */
 	if (rc > 0 && *next - offset > 0 && *next - offset < FT_BLOCK_MIN_BYTES)
 		offset -= last_bytes;
@@ -133,10 +150,12 @@ static bool is_kept(const struct search *search, const struct ft_spans *spans,
 
 static int find_in_chunks(struct search *search, struct ft_spans *spans)
 {
-	uint64_t offset = 0;
+	uint64_t page = FT_CHUNK_ALIGNMENT, offset;
 	struct ft_span span;
 	int rc;
 
+	ft_spans_limit(spans, (search->written_bytes + page - 1) / page * page);
+	offset = search->unsure ? ft_settled_bytes(spans, FT_SETTLED_MARGIN_BYTES) : 0;
 	while ((rc = ft_spans_read(spans, offset, &span, search->error)) > 0) {
 		uint32_t last_bytes, good;
 		bool whole;
@@ -157,6 +176,8 @@ static int find_in_chunks(struct search *search, struct ft_spans *spans)
 		if (rc < 0)
 			return rc;
 	}
+	if (rc == 0 && offset < search->damage->size_bytes)
+		rc = add_piece(search, offset, search->damage->size_bytes - offset, true);
 	return rc;
 }
 
@@ -233,7 +254,13 @@ static int find_in_other(struct search *search)
 int ft_damage_find(const char *path, int fd, bool unsure, struct ft_damage *damage,
 		   struct ft_error *error)
 {
-	struct search search = {path, fd, unsure, damage, error};
+	struct search search = {
+		.path = path,
+		.fd = fd,
+		.unsure = unsure,
+		.damage = damage,
+		.error = error,
+	};
 	struct ft_spans spans = {0};
 	struct stat status;
 	int rc;
@@ -243,6 +270,7 @@ int ft_damage_find(const char *path, int fd, bool unsure, struct ft_damage *dama
 	if (!S_ISREG(status.st_mode))
 		return ft_fail(error, -EINVAL, "%s: not a file", path);
 	damage->size_bytes = (uint64_t)status.st_size;
+	search.written_bytes = find_written_bytes(fd, damage->size_bytes);
 	rc = ft_spans_open(&spans, path, fd, error);
 	if (rc != 0 && rc != -EMEDIUMTYPE)
 		return rc;

@@ -19,6 +19,7 @@ struct ft_index_reader {
 	uint64_t end_offset; /* of the chunk before: chunks lie behind each other */
 	struct ft_index_filters filters;
 	uint8_t body[FT_INDEX_MAX_BODY_BYTES];
+	char buffer[64u << 10]; /* the file's: stdio's own is a page, whatever it is asked for */
 };
 
 static int damaged(const struct ft_index_reader *reader, const char *what, struct ft_error *error)
@@ -70,7 +71,7 @@ int ft_index_open(const char *path, struct ft_index_reader **opened, struct ft_e
 	}
 	reader->file = fopen(path, "re");
 	if (reader->file != NULL)
-		setvbuf(reader->file, NULL, _IOFBF, 64u << 10);
+		setvbuf(reader->file, reader->buffer, _IOFBF, sizeof(reader->buffer));
 	if (reader->file == NULL)
 		rc = ft_fail(error, -errno, "index %s: %s", path, strerror(errno));
 	else

@@ -43,7 +43,6 @@ enum option_code {
 
 /* A chunk ends with: the mark, the end of options, the block's length; before it, its header. */
 #define MARK_FROM_END_BYTES (FT_CHUNK_MARK_BYTES + 4u + 4u)
-#define MARK_TAIL_BYTES	    (4u + MARK_FROM_END_BYTES)
 
 /* CRC32C from a chunk's first byte up to its mark's own field. */
 static uint32_t crc_of(const uint8_t *chunk, size_t bytes)
@@ -237,7 +236,7 @@ size_t ft_pcapng_write_chunk_end(uint8_t *out, size_t room,
 {
 	struct block block = begin_statistics(out, room, statistics);
 	struct ft_chunk_mark whole = *mark;
-	size_t least = before_bytes + block.used + MARK_TAIL_BYTES;
+	size_t least = before_bytes + block.used + FT_CHUNK_END_BYTES;
 	size_t filler = -least & (alignment - 1);
 
 	if (filler > 0)
@@ -262,19 +261,22 @@ void ft_pcapng_seal_chunk(uint8_t *chunk, size_t bytes, const struct ft_chunk_ma
 	memcpy(at, &whole, sizeof(whole));
 }
 
+bool ft_pcapng_read_mark(const uint8_t *end, struct ft_chunk_mark *mark)
+{
+	const uint16_t wanted[2] = {LOCAL_MARK, FT_CHUNK_MARK_BYTES};
+
+	if (memcmp(end, wanted, sizeof(wanted)) != 0)
+		return false;
+	memcpy(mark, end + sizeof(wanted), sizeof(*mark));
+	return true;
+}
+
 bool ft_pcapng_read_chunk_mark(const uint8_t *chunk, size_t bytes, struct ft_chunk_mark *mark,
 			       bool *intact)
 {
-	const uint16_t wanted[2] = {LOCAL_MARK, FT_CHUNK_MARK_BYTES};
-	const uint8_t *at = chunk + bytes - MARK_FROM_END_BYTES;
-	uint16_t header[2];
-
-	if (bytes < MARK_TAIL_BYTES + 24)
+	if (bytes < FT_CHUNK_END_BYTES + 24 ||
+	    !ft_pcapng_read_mark(chunk + bytes - FT_CHUNK_END_BYTES, mark))
 		return false;
-	memcpy(header, at - sizeof(header), sizeof(header));
-	if (memcmp(header, wanted, sizeof(header)) != 0)
-		return false;
-	memcpy(mark, at, sizeof(*mark));
 	*intact = mark->bytes == bytes && mark->crc32c == crc_of(chunk, bytes);
 	return true;
 }

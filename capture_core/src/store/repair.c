@@ -10,14 +10,17 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "ft/clock.h"
 #include "store/damage.h"
 #include "store/names.h"
 #include "store/span.h"
 
 #define COPY_BYTES (1u << 20)
 #define MAX_NAMES  100000
+#define LOCK_TRIES 50u /* a second */
 
 static bool ends_with(const char *text, const char *suffix)
 {
@@ -236,6 +239,19 @@ static int mend(const char *path, int fd, const char *name, struct ft_repair *re
 	return rc;
 }
 
+/* An engine's lock goes with its last write, which may outlive a killed engine for a moment. */
+static bool lock(int fd)
+{
+	const struct timespec pause = {.tv_nsec = 20 * (long)FT_NS_PER_MS};
+
+	for (unsigned i = 0; i < LOCK_TRIES; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
 int ft_repair_file(const char *path, struct ft_repair *repair, struct ft_error *error)
 {
 	char name[PATH_MAX];
@@ -253,7 +269,7 @@ int ft_repair_file(const char *path, struct ft_repair *repair, struct ft_error *
 	if (fd < 0)
 		return ft_fail(error, -errno, "%s: cannot be opened for repair: %s", path,
 			       strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+	if (!lock(fd))
 		rc = ft_fail(error, -EBUSY, "%s: a running capture is writing it", path);
 	else
 		rc = mend(path, fd, name, repair, error);

@@ -389,6 +389,15 @@ int ft_spans_open(struct ft_spans *spans, const char *path, int fd, struct ft_er
 	return 0;
 }
 
+void ft_spans_limit(struct ft_spans *spans, uint64_t size_bytes)
+{
+	if (size_bytes >= spans->size_bytes)
+		return;
+	spans->size_bytes = size_bytes;
+	if (spans->window_offset + spans->window_bytes > size_bytes)
+		spans->window_offset = spans->window_bytes = 0;
+}
+
 void ft_spans_close(struct ft_spans *spans)
 {
 	free(spans->window);

@@ -90,6 +90,8 @@ struct ft_spans {
  */
 int ft_spans_open(struct ft_spans *spans, const char *path, int fd, struct ft_error *error);
 void ft_spans_close(struct ft_spans *spans);
+/* Take the file for one of so many bytes: the rest was reserved and never written. */
+void ft_spans_limit(struct ft_spans *spans, uint64_t size_bytes);
 
 /* 1 with the span that begins at `offset`, 0 at the end of the file, or a negative errno. */
 int ft_spans_read(struct ft_spans *spans, uint64_t offset, struct ft_span *span,

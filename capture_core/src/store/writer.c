@@ -67,7 +67,6 @@ static int write_header(struct ft_writer *writer, struct ft_file *file)
 {
 	struct ft_chunk_mark mark = {
 		.sequence = writer->next_sequence,
-		.synced_ns = atomic_load_explicit(&writer->synced_ns, memory_order_relaxed),
 	};
 
 	if (writer->pcapng) {
@@ -145,7 +144,7 @@ static void place(struct ft_writer *writer, struct ft_chunk *chunk)
 	if (writer->pcapng) {
 		struct ft_chunk_mark mark = {
 			.sequence = writer->next_sequence,
-			.synced_ns = atomic_load_explicit(&writer->synced_ns, memory_order_relaxed),
+			.synced_ns = file->synced_ns,
 		};
 
 		memcpy(mark.session, writer->session, sizeof(mark.session));
@@ -278,6 +277,7 @@ static void end_sync(struct ft_writer *writer, const struct ft_disk_job *job)
 	}
 	if (!job->file->entry_synced && fsync(job->file->directory_fd) == 0)
 		job->file->entry_synced = true;
+	job->file->synced_ns = job->given_ns;
 	atomic_store_explicit(&writer->synced_ns, job->given_ns, memory_order_relaxed);
 }
 
@@ -493,7 +493,7 @@ int ft_writer_end_file(struct ft_writer *writer, uint8_t *blocks, size_t bytes,
 	if (file == NULL)
 		return 0;
 	if (bytes > 0 && file->size_bytes > 0) {
-		mark.synced_ns = atomic_load_explicit(&writer->synced_ns, memory_order_relaxed);
+		mark.synced_ns = file->synced_ns;
 		memcpy(mark.session, writer->session, sizeof(mark.session));
 		ft_pcapng_seal_chunk(blocks, bytes, &mark);
 		rc = ft_file_append(file, blocks, bytes, error);
