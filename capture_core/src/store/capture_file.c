@@ -101,6 +101,13 @@ uint64_t ft_file_make_room(struct ft_file *file, uint64_t bytes, struct ft_error
 	return usable < bytes ? usable : bytes;
 }
 
+void ft_file_release_room(struct ft_file *file)
+{
+	if (file->allocated_bytes > file->size_bytes &&
+	    ftruncate(file->fd, (off_t)file->size_bytes) == 0)
+		file->allocated_bytes = file->size_bytes;
+}
+
 bool ft_file_give_up_direct(struct ft_file *file)
 {
 	int flags = fcntl(file->fd, F_GETFL);

@@ -55,6 +55,9 @@ int ft_file_open(const char *path, uint64_t number, bool direct, struct ft_file 
  */
 uint64_t ft_file_make_room(struct ft_file *file, uint64_t bytes, struct ft_error *error);
 
+/* Nothing more will be placed: give back what was allocated ahead. */
+void ft_file_release_room(struct ft_file *file);
+
 /*
  * Direct I/O was refused: a limit in the middle of a page, an alignment of 64 KiB. From here on the
  * file is written through the page cache. False when it was already.

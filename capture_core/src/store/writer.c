@@ -103,6 +103,7 @@ static void close_file(struct ft_writer *writer)
 {
 	const struct ft_disk_job job = {.what = FT_DISK_CLOSE, .file = writer->file};
 
+	ft_file_release_room(writer->file); /* the next file may need it */
 	ft_disk_give(&writer->disk, &job, -1);
 	writer->file = NULL;
 	writer->dirty = false;
@@ -161,7 +162,7 @@ static void place(struct ft_writer *writer, struct ft_chunk *chunk)
 	ft_disk_give(&writer->disk, &whole, slot_of(writer, chunk));
 }
 
-/* The pool's next chunk, if it is for the file that is being filled. */
+/* The pool's next chunk, if it is for the file that is being filled, or if no other will come. */
 static struct ft_chunk *next_chunk(struct ft_writer *writer, unsigned pool)
 {
 	struct ft_chunk *chunk = writer->waiting[pool];
