@@ -29,6 +29,7 @@ struct ft_file {
 	uint64_t size_bytes;	  /* what is placed so far */
 	uint64_t allocated_bytes; /* >= size_bytes, or 0 where the file system allocates nothing */
 	uint64_t opened_ns;	  /* monotonic */
+	uint64_t ended_ns;	  /* UTC, when the next one took its place */
 	uint64_t first_sequence, last_sequence;
 	bool entry_synced; /* the folder knows it */
 
