@@ -206,6 +206,20 @@ def test_a_ring_fills_its_disk_and_ends_with_every_frame_accounted_for(tmp_path:
         subprocess.run([tool("umount"), disk], check=True)
 
 
+def test_a_run_of_so_many_packets_stores_them_although_others_were_dropped(tmp_path: Path) -> None:
+    command = ft_capture(
+        *("-i", "synth:rate=2M,blocks=2", "-w", tmp_path / "ring.pcapng", "-b", "packets:100"),
+        *("-b", "files:5", "-c", "5000", "--report", tmp_path / "report.json"),
+    )
+    subprocess.run(command, check=True, timeout=60)
+    report = json.loads((tmp_path / "report.json").read_text())
+    (port,) = report["ports"]
+    assert report["balanced"] is True
+    assert port["dropped"]["ring"] > 0, "nothing was dropped, so nothing was tested"
+    assert port["stored"] == 5000
+    assert all(file["packets"] == 100 for file in report["files"])
+
+
 def test_ring_files_never_replace_what_is_there(link: Lab, tmp_path: Path) -> None:
     for _ in range(2):
         with capturing(link.right, tmp_path / "ring.pcapng", "-b", "packets:100") as engine:
