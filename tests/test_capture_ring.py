@@ -208,7 +208,7 @@ def test_a_ring_fills_its_disk_and_ends_with_every_frame_accounted_for(tmp_path:
 
 def test_a_run_of_so_many_packets_stores_them_although_others_were_dropped(tmp_path: Path) -> None:
     command = ft_capture(
-        *("-i", "synth:rate=2M,blocks=2", "-w", tmp_path / "ring.pcapng", "-b", "packets:100"),
+        *("-i", "synth:rate=2Mpps,blocks=2", "-w", tmp_path / "ring.pcapng", "-b", "packets:100"),
         *("-b", "files:5", "-c", "5000", "--report", tmp_path / "report.json"),
     )
     subprocess.run(command, check=True, timeout=60)
