@@ -55,10 +55,12 @@ static void note_dropped(struct ft_chunk *chunk)
 	ft_count_add(&chunk->pool->ledger->dropped_disk, ft_chunk_frames(chunk));
 }
 
-/* Back to its hot thread, without a detour. */
-static void give_back(struct ft_chunk *chunk)
+/* Nothing of it is written. Only the indexer gives chunks of files back: a ring has one producer.
+ */
+static void pass_unwritten(struct ft_writer *writer, struct ft_chunk *chunk)
 {
-	ft_ring_push(&chunk->pool->empty, chunk);
+	chunk->used_bytes = 0;
+	ft_indexer_pass_chunk(writer->indexer, chunk);
 }
 
 /* --- files ---------------------------------------------------------------------------------- */
@@ -142,7 +144,7 @@ static void place(struct ft_writer *writer, struct ft_chunk *chunk)
 		fail(writer);
 	}
 	if (chunk->used_bytes == 0) {
-		give_back(chunk);
+		pass_unwritten(writer, chunk);
 		return;
 	}
 	if (writer->pcapng) {
@@ -224,7 +226,7 @@ static bool place_round(struct ft_writer *writer)
 			continue;
 		}
 		note_dropped(chunk);
-		give_back(chunk);
+		pass_unwritten(writer, chunk);
 	}
 	if (!any && writer->file != NULL && !has_failed(writer) &&
 	    writer->disk.tail - writer->disk.head + 2 <= FT_DISK_DEPTH && all_past_file(writer)) {
@@ -420,7 +422,7 @@ static void write_stream(struct ft_writer *writer)
 			if (chunk == NULL)
 				continue;
 			stream_chunk(writer, chunk);
-			give_back(chunk);
+			ft_ring_push(&chunk->pool->empty, chunk);
 			any = true;
 		}
 		if (any)
