@@ -32,6 +32,7 @@ struct ft_file {
 	uint64_t ended_ns;	  /* UTC, when the next one took its place */
 	uint64_t first_sequence, last_sequence;
 	bool entry_synced; /* the folder knows it */
+	bool sync_failed;  /* some of it may not be on disk, and no later sync tells */
 
 	/* Written by the indexer thread. */
 	struct ft_index_writer *index; /* NULL: none */

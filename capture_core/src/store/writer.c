@@ -292,6 +292,7 @@ static void end_sync(struct ft_writer *writer, const struct ft_disk_job *job)
 		covers_ns = job->file->ended_ns; /* what came later is in other files */
 	}
 	if (job->result < 0) {
+		job->file->sync_failed = true;
 		if (!has_failed(writer))
 			ft_fail(&writer->error, job->result, "syncing %s: %s", job->file->path,
 				strerror(-job->result));
