@@ -1,5 +1,6 @@
 """Rings of files, what is kept of them, and the options that say how a run works inside."""
 
+import json
 import os
 import re
 import subprocess
@@ -179,6 +180,44 @@ def test_a_ring_of_pcap_files_has_a_header_in_each(link: Lab, tmp_path: Path) ->
     assert [len(some) for some in frames] == [100, 100, 50]
     assert [said for path in files for said in capturefile.complaints(path)] == []
     assert_whole(report)
+
+
+def test_a_ring_fills_its_disk_and_ends_with_every_frame_accounted_for(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run([tool("mount"), "-t", "tmpfs", "-o", "size=12m", "tmpfs", disk], check=True)
+    try:
+        command = ft_capture(
+            *("-i", "synth:", "-w", disk / "ring.pcapng", "-b", "packets:20000"),
+            *("-c", "500000", "--report", tmp_path / "report.json"),
+        )
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        report = json.loads((tmp_path / "report.json").read_text())
+        files = ring_files(disk)
+        assert result.returncode == 1, result.stderr
+        assert report["balanced"] is True
+        assert report["ports"][0]["dropped"]["disk"] > 0
+        assert sum(len(capturefile.read(path).frames) for path in files) == sum(
+            port["stored"] for port in report["ports"]
+        )
+        assert [Path(file["path"]) for file in report["files"]] == files
+        assert sum(path.stat().st_size for path in files) > 8 << 20, "room was left unused"
+    finally:
+        subprocess.run([tool("umount"), disk], check=True)
+
+
+def test_a_run_of_so_many_packets_stores_them_although_others_were_dropped(tmp_path: Path) -> None:
+    command = ft_capture(
+        *("-i", "synth:rate=2Mpps,blocks=2", "-w", tmp_path / "ring.pcapng", "-b", "packets:100"),
+        *("-b", "files:5", "-c", "5000", "--report", tmp_path / "report.json"),
+    )
+    subprocess.run(command, check=True, timeout=60)
+    report = json.loads((tmp_path / "report.json").read_text())
+    (port,) = report["ports"]
+    assert report["balanced"] is True
+    assert port["dropped"]["ring"] > 0, "nothing was dropped, so nothing was tested"
+    assert port["stored"] == 5000
+    assert all(file["packets"] == 100 for file in report["files"])
 
 
 def test_ring_files_never_replace_what_is_there(link: Lab, tmp_path: Path) -> None:

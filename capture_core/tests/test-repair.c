@@ -214,7 +214,7 @@ static void a_hole_of_many_megabytes_is_filled_too(void **state)
 {
 	struct chunked *c = chunked_begin("wide.pcapng.partial", 9, false);
 	struct ft_repair repair;
-	uint64_t from, to;
+	uint64_t from = 0, to = 0;
 	uint32_t number = 0;
 
 	(void)state;

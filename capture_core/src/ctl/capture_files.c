@@ -19,6 +19,18 @@ static json_t *describe(const char *path, uint64_t packets, uint64_t bytes)
 			 (json_int_t)packets, "bytes", (json_int_t)bytes);
 }
 
+static void sum_stored(const struct ft_capture_run *run, uint64_t *stored, uint64_t *stored_bytes)
+{
+	*stored = *stored_bytes = 0;
+	for (unsigned i = 0; i < run->port_count; i++) {
+		struct ft_ledger sum;
+
+		ft_ledger_sum(run->ports[i].shared.ledgers, run->ports[i].shared.queue_count, &sum);
+		*stored += sum.stored;
+		*stored_bytes += sum.stored_bytes;
+	}
+}
+
 /* A stream is one output, `null:` none. */
 static json_t *list_stream(const struct ft_capture_run *run, uint64_t stored, uint64_t stored_bytes)
 {
@@ -41,17 +53,20 @@ static void current_path(const struct ft_capture_run *run, char *path, size_t by
 		snprintf(path, bytes, "%s", run->path);
 }
 
-json_t *ft_capture_list_files(struct ft_capture_run *run, uint64_t stored, uint64_t stored_bytes)
+json_t *ft_capture_list_files(struct ft_capture_run *run)
 {
+	uint64_t stored, stored_bytes;
 	struct ft_retention *retention = &run->indexer.retention;
 	json_t *files = json_array();
 	char path[FT_PATH_BYTES + 32];
 
 	if (run->stream != NULL) {
 		json_decref(files);
+		sum_stored(run, &stored, &stored_bytes);
 		return list_stream(run, stored, stored_bytes);
 	}
 	pthread_mutex_lock(&retention->lock);
+	sum_stored(run, &stored, &stored_bytes); /* no less than the files under the lock hold */
 	stored -= retention->expired.packets;
 	stored_bytes -= retention->expired.packet_bytes;
 	for (unsigned i = 0; i < retention->count; i++) {
@@ -98,16 +113,10 @@ static json_t *report_record(const struct ft_file_record *record)
 
 static json_t *report_stream(struct ft_capture_run *run)
 {
-	uint64_t stored = 0, stored_bytes = 0;
+	uint64_t stored, stored_bytes;
 	json_t *files, *file;
 
-	for (unsigned i = 0; i < run->port_count; i++) {
-		struct ft_ledger sum;
-
-		ft_ledger_sum(run->ports[i].shared.ledgers, run->ports[i].shared.queue_count, &sum);
-		stored += sum.stored;
-		stored_bytes += sum.stored_bytes;
-	}
+	sum_stored(run, &stored, &stored_bytes);
 	files = list_stream(run, stored, stored_bytes);
 	file = json_array_get(files, 0);
 	if (file != NULL)

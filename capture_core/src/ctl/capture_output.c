@@ -202,10 +202,17 @@ int ft_capture_open_output(struct ft_capture_run *run, struct ft_error *error)
 
 int ft_capture_start_output(struct ft_capture_run *run, struct ft_error *error)
 {
-	int rc = ft_writer_start(&run->writer, error);
+	int rc = ft_indexer_start(&run->indexer, error);
 
+	if (rc != 0)
+		return rc;
+	rc = ft_writer_start(&run->writer, error);
 	run->writing = rc == 0;
-	return rc == 0 ? ft_indexer_start(&run->indexer, error) : rc;
+	if (rc != 0) {
+		ft_indexer_finish(&run->indexer);
+		ft_indexer_join(&run->indexer);
+	}
+	return rc;
 }
 
 void ft_capture_keep_serving(struct ft_capture_run *run)

@@ -215,15 +215,15 @@ int ft_capture_start_threads(struct ft_capture_run *run, struct ft_error *error)
 		for (unsigned j = 0; rc == 0 && j < port->shared.queue_count; j++) {
 			set_up_hot(run, port, j);
 			rc = ft_hot_start(&port->hots[j], error);
+			port->running += rc == 0;
 		}
-		port->running = rc == 0;
 	}
 	return rc;
 }
 
 static void drain_port(struct ft_capture_run *run, struct ft_capture_port *port)
 {
-	for (unsigned i = 0; i < port->shared.queue_count; i++) {
+	for (unsigned i = 0; i < port->running; i++) {
 		while (!atomic_load_explicit(&port->hots[i].ended, memory_order_acquire))
 			ft_capture_keep_serving(run);
 		ft_hot_join(&port->hots[i]);
@@ -242,7 +242,7 @@ void ft_capture_drain(struct ft_capture_run *run)
 		    ft_port_close_input(run->ports[i].shared.port, &error) != 0)
 			ft_manager_alarm(run->manager, "%s", error.text);
 	for (unsigned i = 0; i < run->port_count; i++)
-		if (run->ports[i].running)
+		if (run->ports[i].running > 0)
 			drain_port(run, &run->ports[i]);
 }
 

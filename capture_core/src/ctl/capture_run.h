@@ -29,9 +29,9 @@ struct ft_capture_port {
 	struct ft_hot *hots; /* one a queue */
 	struct ft_pool *pools[FT_PORT_MAX_QUEUES];
 	struct ft_port_wire wire;
-	bool open;    /* its window */
-	bool running; /* its threads */
-	bool told;    /* its error has been said */
+	bool open;	  /* its window */
+	unsigned running; /* of its threads */
+	bool told;	  /* its error has been said */
 };
 
 /* Owned by the main thread; see the parts for what other threads write. */
@@ -113,8 +113,8 @@ json_t *ft_capture_report(struct ft_capture_run *run);
 
 /* --- capture_files.c: the run's files in status and report, objects owned by the caller */
 
-/* The latest files, the one that is being filled last; of the frames stored so far. */
-json_t *ft_capture_list_files(struct ft_capture_run *run, uint64_t stored, uint64_t stored_bytes);
+/* The latest files, the one that is being filled last. */
+json_t *ft_capture_list_files(struct ft_capture_run *run);
 json_t *ft_capture_report_files(struct ft_capture_run *run);
 json_t *ft_capture_report_expired(struct ft_capture_run *run);
 /* How often data reach stable storage, and when they last did. */

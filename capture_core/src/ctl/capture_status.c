@@ -80,19 +80,6 @@ uint64_t ft_capture_lost(const struct ft_capture_run *run)
 	return lost;
 }
 
-static uint64_t sum_stored(const struct ft_capture_run *run, bool bytes)
-{
-	uint64_t stored = 0;
-
-	for (unsigned i = 0; i < run->port_count; i++) {
-		struct ft_ledger sum;
-
-		sum_port(&run->ports[i], &sum);
-		stored += bytes ? sum.stored_bytes : sum.stored;
-	}
-	return stored;
-}
-
 static json_t *status(void *engine)
 {
 	struct ft_capture_run *run = engine;
@@ -102,9 +89,7 @@ static json_t *status(void *engine)
 		json_array_append_new(ports, describe_port(run, &run->ports[i]));
 	json_object_set_new(object, "ports", ports);
 	json_object_set_new(object, "lost", json_integer((json_int_t)ft_capture_lost(run)));
-	json_object_set_new(
-		object, "files",
-		ft_capture_list_files(run, sum_stored(run, false), sum_stored(run, true)));
+	json_object_set_new(object, "files", ft_capture_list_files(run));
 	json_object_set_new(object, "output", ft_report_path(run->settings->output));
 	json_object_set_new(object, "report", ft_report_path(run->settings->report));
 	return object;
@@ -112,7 +97,7 @@ static json_t *status(void *engine)
 
 static void tell_port(struct ft_capture_run *run, struct ft_capture_port *port)
 {
-	for (unsigned i = 0; port->running && !port->told && i < port->shared.queue_count; i++) {
+	for (unsigned i = 0; !port->told && i < port->running; i++) {
 		const struct ft_hot *hot = &port->hots[i];
 
 		if (!atomic_load_explicit(&hot->ended, memory_order_acquire) || hot->result == 0)

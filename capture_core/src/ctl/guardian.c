@@ -219,7 +219,8 @@ static int write_signature(const char *path, const char *signature, struct ft_er
 
 	snprintf(final, sizeof(final), "%s.sig", path);
 	snprintf(fresh, sizeof(fresh), "%s.sig.new", path);
-	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	unlink(fresh); /* nor is a link followed that another put there */
+	fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return ft_fail(error, -errno, "%s: %s", fresh, strerror(errno));
 	errno = ENOSPC;

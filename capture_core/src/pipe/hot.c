@@ -160,10 +160,10 @@ static bool within_limits(struct ft_stop *stop, size_t block_bytes)
 	return true;
 }
 
-/* Which file the frame belongs to; false where that one would be too many. */
-static bool choose_file(struct ft_hot *hot)
+/* Be in the file that the next frame belongs to; false where that one would be too many. */
+static bool follow_file(struct ft_hot *hot)
 {
-	uint64_t file = ft_rotation_admit(hot->rotation);
+	uint64_t file = ft_rotation_next(hot->rotation);
 
 	if (__builtin_expect(file == hot->file, 1))
 		return true;
@@ -241,21 +241,23 @@ static inline uint32_t captured_of(const struct ft_hot *hot, const struct ft_fra
 static void store_limited(struct ft_hot *hot, const struct ft_frame *frame)
 {
 	uint32_t captured = captured_of(hot, frame);
-	struct ft_chunk *chunk = chunk_for(hot, ft_epb_max_bytes(captured));
+	struct ft_chunk *chunk;
 	uint32_t bytes;
 
-	if (chunk == NULL) {
-		drop_frame(hot);
-		return;
-	}
-	if (!within_limits(hot->stop, ft_epb_bytes(captured)) || !choose_file(hot)) {
-		ft_count_add(&hot->ledger->excess, 1);
-		return;
-	}
-	if (hot->chunk != chunk) /* sealed with its file */
+	/* Room first: what is counted by a limit is stored. */
+	do {
+		if (!follow_file(hot)) {
+			ft_count_add(&hot->ledger->excess, 1);
+			return;
+		}
 		chunk = chunk_for(hot, ft_epb_max_bytes(captured));
-	if (chunk == NULL) {
-		drop_frame(hot);
+		if (chunk == NULL) {
+			drop_frame(hot);
+			return;
+		}
+	} while (!ft_rotation_admit(hot->rotation, hot->file));
+	if (!within_limits(hot->stop, ft_epb_bytes(captured))) {
+		ft_count_add(&hot->ledger->excess, 1);
 		return;
 	}
 	bytes = put_frame(hot, chunk, frame, captured);

@@ -43,21 +43,34 @@ static inline void ft_rotation_end(struct ft_rotation *rotation, uint64_t file)
 		;
 }
 
-/* The file of one more frame. */
-static inline uint64_t ft_rotation_admit(struct ft_rotation *rotation)
+/* The file that one more frame would go to. */
+static inline uint64_t ft_rotation_next(const struct ft_rotation *rotation)
+{
+	uint64_t word = atomic_load_explicit(&rotation->file_and_frames, memory_order_relaxed);
+	bool full = rotation->frames_per_file != 0 &&
+		    (word & FT_ROTATION_COUNT_MASK) >= rotation->frames_per_file;
+
+	return (word >> FT_ROTATION_COUNT_BITS) + full;
+}
+
+/* One more frame for `file`; false when it goes to a later one by now. */
+static inline bool ft_rotation_admit(struct ft_rotation *rotation, uint64_t file)
 {
 	uint64_t word, next;
 
-	if (__builtin_expect(rotation->frames_per_file == 0, 1))
-		return ft_rotation_file(rotation);
 	word = atomic_load_explicit(&rotation->file_and_frames, memory_order_relaxed);
 	do {
 		next = word + 1;
-		if ((word & FT_ROTATION_COUNT_MASK) == rotation->frames_per_file)
+		if (rotation->frames_per_file == 0)
+			next = word;
+		else if ((word & FT_ROTATION_COUNT_MASK) >= rotation->frames_per_file)
 			next = (((word >> FT_ROTATION_COUNT_BITS) + 1) << FT_ROTATION_COUNT_BITS) +
 			       1;
-	} while (!atomic_compare_exchange_weak(&rotation->file_and_frames, &word, next));
-	return next >> FT_ROTATION_COUNT_BITS;
+		if (next >> FT_ROTATION_COUNT_BITS != file)
+			return false;
+	} while (next != word &&
+		 !atomic_compare_exchange_weak(&rotation->file_and_frames, &word, next));
+	return true;
 }
 
 /* The frame's bytes are in `file`; with `bytes_per_file`, the one that fills it is its last. */

@@ -101,6 +101,13 @@ uint64_t ft_file_make_room(struct ft_file *file, uint64_t bytes, struct ft_error
 	return usable < bytes ? usable : bytes;
 }
 
+void ft_file_release_room(struct ft_file *file)
+{
+	if (file->allocated_bytes > file->size_bytes &&
+	    ftruncate(file->fd, (off_t)file->size_bytes) == 0)
+		file->allocated_bytes = file->size_bytes;
+}
+
 bool ft_file_give_up_direct(struct ft_file *file)
 {
 	int flags = fcntl(file->fd, F_GETFL);
@@ -135,6 +142,9 @@ int ft_file_finish(struct ft_file *file, struct ft_error *error)
 {
 	if (ftruncate(file->fd, (off_t)file->size_bytes) != 0 || fsync(file->fd) != 0)
 		return ft_fail(error, -errno, "finishing %s: %s", file->path, strerror(errno));
+	if (file->sync_failed) /* told once: the sync above says nothing of it */
+		return ft_fail(error, -EIO, "finishing %s: an earlier sync of it failed",
+			       file->path);
 	return ft_partial_finish(file->path, file->directory_fd, error);
 }
 

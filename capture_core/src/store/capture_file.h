@@ -29,9 +29,11 @@ struct ft_file {
 	uint64_t size_bytes;	  /* what is placed so far */
 	uint64_t allocated_bytes; /* >= size_bytes, or 0 where the file system allocates nothing */
 	uint64_t opened_ns;	  /* monotonic */
+	uint64_t ended_ns;	  /* UTC, when the next one took its place */
 	uint64_t first_sequence, last_sequence;
 	uint64_t synced_ns; /* UTC: what was complete then is on stable storage; 0: nothing */
 	bool entry_synced;  /* the folder knows it */
+	bool sync_failed;   /* some of it may not be on disk, and no later sync tells */
 
 	/* Written by the indexer thread. */
 	struct ft_index_writer *index; /* NULL: none */
@@ -55,6 +57,9 @@ int ft_file_open(const char *path, uint64_t number, bool direct, struct ft_file 
  * sentence in `error`.
  */
 uint64_t ft_file_make_room(struct ft_file *file, uint64_t bytes, struct ft_error *error);
+
+/* Nothing more will be placed: give back what was allocated ahead. */
+void ft_file_release_room(struct ft_file *file);
 
 /*
  * Direct I/O was refused: a limit in the middle of a page, an alignment of 64 KiB. From here on the

@@ -61,7 +61,8 @@ int ft_index_create(const char *path, const struct ft_flow_key *key,
 	snprintf(w->partial, sizeof(w->partial), "%s.partial", path);
 	if (strlen(path) >= sizeof(w->path))
 		rc = refuse(w, -ENAMETOOLONG, error);
-	if (rc == 0 && (w->file = fopen(w->partial, "we")) == NULL)
+	unlink(w->partial); /* a dead engine's; nor is another's link followed */
+	if (rc == 0 && (w->file = fopen(w->partial, "wxe")) == NULL)
 		rc = refuse(w, -errno, error);
 	if (rc == 0) {
 		setvbuf(w->file, NULL, _IOFBF, BUFFER_BYTES);

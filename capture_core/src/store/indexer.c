@@ -61,7 +61,7 @@ static int digest_from_file(struct ft_file *file, uint64_t end)
 		ssize_t got = pread(fd, buffer, left < READ_BYTES ? left : READ_BYTES,
 				    (off_t)file->hashed_bytes);
 
-		if (got <= 0 && errno != EINTR)
+		if (got == 0 || (got < 0 && errno != EINTR))
 			rc = got < 0 ? -errno : -EIO;
 		if (got <= 0)
 			continue;
@@ -212,7 +212,15 @@ static void retain(struct ft_indexer *indexer)
 		atomic_store_explicit(&writer->out_of_space, true, memory_order_relaxed);
 }
 
-static void take_file(struct ft_indexer *indexer, struct ft_file *file)
+/* Not even its header found room. */
+static void forget_file(struct ft_indexer *indexer, struct ft_file *file)
+{
+	ft_file_discard(file);
+	ft_file_free(file);
+	atomic_fetch_sub_explicit(&indexer->open_files, 1, memory_order_release);
+}
+
+static void close_file(struct ft_indexer *indexer, struct ft_file *file)
 {
 	struct ft_file_record record = {
 		.path = strdup(file->path),
@@ -247,6 +255,14 @@ static void take_file(struct ft_indexer *indexer, struct ft_file *file)
 	ft_file_free(file);
 	atomic_fetch_sub_explicit(&indexer->open_files, 1, memory_order_release);
 	retain(indexer);
+}
+
+static void take_file(struct ft_indexer *indexer, struct ft_file *file)
+{
+	if (file->size_bytes == 0)
+		forget_file(indexer, file);
+	else
+		close_file(indexer, file);
 }
 
 /* Every chunk of a file was pushed before the file itself. */

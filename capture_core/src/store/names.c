@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -59,20 +60,35 @@ static int clear_partial(const char *path, const char *partial, struct ft_error 
 	return rc;
 }
 
+/* A new file, locked. Another engine may mend it away before it is: -EAGAIN then. */
+static int create_locked(const char *partial)
+{
+	int fd = open(partial, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0664);
+	struct stat status;
+
+	if (fd < 0)
+		return errno == EEXIST ? -EAGAIN : -errno;
+	flock(fd, LOCK_EX);
+	if (fstat(fd, &status) == 0 && status.st_nlink > 0)
+		return fd;
+	close(fd);
+	return -EAGAIN;
+}
+
 int ft_partial_open(const char *path, struct ft_error *error)
 {
 	char partial[FT_PATH_BYTES];
 	int fd, rc;
 
 	snprintf(partial, sizeof(partial), "%s" FT_PARTIAL_SUFFIX, path);
-	rc = clear_partial(path, partial, error);
-	if (rc != 0)
-		return rc;
-	fd = open(partial, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0664);
+	do {
+		rc = clear_partial(path, partial, error);
+		if (rc != 0)
+			return rc;
+		fd = create_locked(partial);
+	} while (fd == -EAGAIN);
 	if (fd < 0)
-		return ft_fail(error, -errno, "-w %s: cannot be written: %s", path,
-			       strerror(errno));
-	flock(fd, LOCK_EX | LOCK_NB);
+		return ft_fail(error, fd, "-w %s: cannot be written: %s", path, strerror(-fd));
 	return fd;
 }
 

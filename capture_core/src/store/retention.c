@@ -108,6 +108,8 @@ bool ft_retention_apply(struct ft_retention *retention, const char *path, unsign
 			uint64_t growing_bytes)
 {
 	uint64_t now_ns = ft_clock_utc_ns();
+	uint64_t before_bytes = retention->free_bytes > 0 ? free_space_bytes(path) : 0;
+	uint64_t freed_bytes = 0; /* which some file systems count only after a while */
 	bool enough = true;
 	int oldest;
 
@@ -117,10 +119,13 @@ bool ft_retention_apply(struct ft_retention *retention, const char *path, unsign
 			   now_ns - record->closed_ns > retention->max_age_ns;
 
 		enough = retention->free_bytes == 0 ||
-			 free_space_bytes(path) >= retention->free_bytes;
+			 free_space_bytes(path) >= retention->free_bytes ||
+			 before_bytes + freed_bytes >= retention->free_bytes;
 		if (!old && enough && !too_many(retention, growing, growing_bytes))
 			return true;
+		freed_bytes += record->size_bytes;
 		expire(retention, (unsigned)oldest);
 	}
-	return retention->free_bytes == 0 || free_space_bytes(path) >= retention->free_bytes;
+	return retention->free_bytes == 0 || before_bytes + freed_bytes >= retention->free_bytes ||
+	       free_space_bytes(path) >= retention->free_bytes;
 }

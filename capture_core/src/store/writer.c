@@ -55,10 +55,12 @@ static void note_dropped(struct ft_chunk *chunk)
 	ft_count_add(&chunk->pool->ledger->dropped_disk, ft_chunk_frames(chunk));
 }
 
-/* Back to its hot thread, without a detour. */
-static void give_back(struct ft_chunk *chunk)
+/* Nothing of it is written. Only the indexer gives chunks of files back: a ring has one producer.
+ */
+static void pass_unwritten(struct ft_writer *writer, struct ft_chunk *chunk)
 {
-	ft_ring_push(&chunk->pool->empty, chunk);
+	chunk->used_bytes = 0;
+	ft_indexer_pass_chunk(writer->indexer, chunk);
 }
 
 /* --- files ---------------------------------------------------------------------------------- */
@@ -102,6 +104,9 @@ static void close_file(struct ft_writer *writer)
 {
 	const struct ft_disk_job job = {.what = FT_DISK_CLOSE, .file = writer->file};
 
+	ft_file_release_room(writer->file); /* the next file may need it */
+	writer->file->ended_ns = ft_clock_utc_ns();
+	writer->unsynced_files++;
 	ft_disk_give(&writer->disk, &job, -1);
 	writer->file = NULL;
 	writer->dirty = false;
@@ -138,7 +143,7 @@ static void place(struct ft_writer *writer, struct ft_chunk *chunk)
 		fail(writer);
 	}
 	if (chunk->used_bytes == 0) {
-		give_back(chunk);
+		pass_unwritten(writer, chunk);
 		return;
 	}
 	if (writer->pcapng) {
@@ -160,7 +165,7 @@ static void place(struct ft_writer *writer, struct ft_chunk *chunk)
 	ft_disk_give(&writer->disk, &whole, slot_of(writer, chunk));
 }
 
-/* The pool's next chunk, if it is for the file that is being filled. */
+/* The pool's next chunk, if it is for the file that is being filled, or if no other will come. */
 static struct ft_chunk *next_chunk(struct ft_writer *writer, unsigned pool)
 {
 	struct ft_chunk *chunk = writer->waiting[pool];
@@ -168,7 +173,8 @@ static struct ft_chunk *next_chunk(struct ft_writer *writer, unsigned pool)
 	if (chunk == NULL)
 		chunk = ft_ring_pop(&writer->pools[pool]->filled);
 	writer->waiting[pool] = chunk;
-	if (chunk == NULL || (writer->file != NULL && chunk->file > writer->file->number))
+	if (chunk == NULL ||
+	    (writer->file != NULL && !has_failed(writer) && chunk->file > writer->file->number))
 		return NULL;
 	writer->waiting[pool] = NULL;
 	return chunk;
@@ -219,7 +225,7 @@ static bool place_round(struct ft_writer *writer)
 			continue;
 		}
 		note_dropped(chunk);
-		give_back(chunk);
+		pass_unwritten(writer, chunk);
 	}
 	if (!any && writer->file != NULL && !has_failed(writer) &&
 	    writer->disk.tail - writer->disk.head + 2 <= FT_DISK_DEPTH && all_past_file(writer)) {
@@ -235,6 +241,8 @@ static void keep_what_fitted(struct ft_writer *writer, const struct ft_disk_job 
 	struct ft_chunk *chunk = job->chunk;
 	size_t wrote = job->result > 0 ? (size_t)job->result : 0;
 	size_t room = wrote & ~(size_t)(FT_CHUNK_ALIGNMENT - 1);
+	bool is_last_file = job->file == writer->file; /* else sequences have gone on in others */
+	struct ft_error again; /* the first failure is what is told, and may be read now */
 	uint64_t cut;
 
 	if (!has_failed(writer))
@@ -247,28 +255,43 @@ static void keep_what_fitted(struct ft_writer *writer, const struct ft_disk_job 
 	ft_count_add(&chunk->pool->ledger->dropped_disk, cut);
 	if (job->offset < job->file->size_bytes) {
 		job->file->size_bytes = job->offset;
-		writer->next_sequence = chunk->sequence;
+		job->file->last_sequence = writer->pcapng ? chunk->sequence - 1 : 0;
+		if (is_last_file)
+			writer->next_sequence = chunk->sequence;
 	}
 	if (chunk->used_bytes == 0)
 		return;
 	if (writer->pcapng) {
-		struct ft_chunk_mark mark = {.sequence = writer->next_sequence++};
+		struct ft_chunk_mark mark = {.sequence = chunk->sequence};
 
 		memcpy(mark.session, writer->session, sizeof(mark.session));
 		ft_pcapng_seal_chunk(chunk->data, chunk->used_bytes, &mark);
 	}
-	if (ft_file_append(job->file, chunk->data, chunk->used_bytes, &writer->error) != 0) {
+	if (ft_file_append(job->file, chunk->data, chunk->used_bytes, &again) != 0) {
 		note_dropped(chunk);
 		memset(chunk->frames, 0, sizeof(chunk->frames));
 		chunk->used_bytes = 0;
+		return;
 	}
+	if (!writer->pcapng)
+		return;
+	job->file->last_sequence = chunk->sequence;
+	if (is_last_file)
+		writer->next_sequence = chunk->sequence + 1;
 }
 
 static void end_sync(struct ft_writer *writer, const struct ft_disk_job *job)
 {
-	if (job->what == FT_DISK_SYNC)
+	uint64_t covers_ns = job->given_ns;
+
+	if (job->what == FT_DISK_SYNC) {
 		writer->syncing = false;
+	} else {
+		writer->unsynced_files--;
+		covers_ns = job->file->ended_ns; /* what came later is in other files */
+	}
 	if (job->result < 0) {
+		job->file->sync_failed = true;
 		if (!has_failed(writer))
 			ft_fail(&writer->error, job->result, "syncing %s: %s", job->file->path,
 				strerror(-job->result));
@@ -277,8 +300,12 @@ static void end_sync(struct ft_writer *writer, const struct ft_disk_job *job)
 	}
 	if (!job->file->entry_synced && fsync(job->file->directory_fd) == 0)
 		job->file->entry_synced = true;
-	job->file->synced_ns = job->given_ns;
-	atomic_store_explicit(&writer->synced_ns, job->given_ns, memory_order_relaxed);
+	if (job->file->entry_synced)
+		job->file->synced_ns = covers_ns;
+	/* Not while the end of an earlier file is still to be synced. */
+	if (job->file->entry_synced &&
+	    (job->what == FT_DISK_LAST_SYNC || writer->unsynced_files == 0))
+		atomic_store_explicit(&writer->synced_ns, covers_ns, memory_order_relaxed);
 }
 
 static void end_chunk(struct ft_writer *writer, const struct ft_disk_job *job)
@@ -373,9 +400,9 @@ static void stream_chunk(struct ft_writer *writer, struct ft_chunk *chunk)
 	if (wrote < chunk->used_bytes) {
 		/* What the reader took cannot be taken back, nor ended in another way. */
 		ft_output_cut(writer->stream, chunk->data, wrote, wrote);
-		ft_count_add(
-			&chunk->pool->ledger->dropped_disk,
-			ft_chunk_shorten(chunk, wrote + FT_SHORTEN_END_BYTES, writer->pcapng, 4));
+		wrote += writer->pcapng ? FT_SHORTEN_END_BYTES : 0;
+		ft_count_add(&chunk->pool->ledger->dropped_disk,
+			     ft_chunk_shorten(chunk, wrote, writer->pcapng, 4));
 		fail(writer);
 	}
 	note_stored(writer, chunk);
@@ -397,7 +424,7 @@ static void write_stream(struct ft_writer *writer)
 			if (chunk == NULL)
 				continue;
 			stream_chunk(writer, chunk);
-			give_back(chunk);
+			ft_ring_push(&chunk->pool->empty, chunk);
 			any = true;
 		}
 		if (any)

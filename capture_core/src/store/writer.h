@@ -61,6 +61,7 @@ struct ft_writer {
 	uint64_t sync_at_ns; /* monotonic */
 	bool dirty;
 	bool syncing;
+	unsigned unsynced_files; /* given to be closed, and not yet synced for the last time */
 	unsigned first_slot[FT_WRITER_MAX_POOLS];
 	struct ft_chunk *waiting[FT_WRITER_MAX_POOLS]; /* taken from its pool, for a later file */
 	struct ft_disk disk;
