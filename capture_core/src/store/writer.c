@@ -161,7 +161,7 @@ static void place(struct ft_writer *writer, struct ft_chunk *chunk)
 	ft_disk_give(&writer->disk, &whole, slot_of(writer, chunk));
 }
 
-/* The pool's next chunk, if it is for the file that is being filled. */
+/* The pool's next chunk, if it is for the file that is being filled; after a failure, any. */
 static struct ft_chunk *next_chunk(struct ft_writer *writer, unsigned pool)
 {
 	struct ft_chunk *chunk = writer->waiting[pool];
@@ -169,7 +169,8 @@ static struct ft_chunk *next_chunk(struct ft_writer *writer, unsigned pool)
 	if (chunk == NULL)
 		chunk = ft_ring_pop(&writer->pools[pool]->filled);
 	writer->waiting[pool] = chunk;
-	if (chunk == NULL || (writer->file != NULL && chunk->file > writer->file->number))
+	if (chunk == NULL ||
+	    (writer->file != NULL && !has_failed(writer) && chunk->file > writer->file->number))
 		return NULL;
 	writer->waiting[pool] = NULL;
 	return chunk;
