@@ -4,6 +4,7 @@ Reading (`open_session`, `receipts.walk`) is apart from judging: `judge` is a fu
 A finding is one answered question; what cannot be answered is `unknown`, which is never `ok`.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,8 @@ class SessionDir:
     signature: Signature | None
     names: tuple[str, ...]
     """Capture files that are there, complete or not."""
+    session_sha256: str
+    """Of session.json as it is there."""
 
 
 def find_sessions(directory: Path) -> list[Path]:
@@ -63,7 +66,9 @@ def find_sessions(directory: Path) -> list[Path]:
 
 def open_session(path: Path) -> SessionDir:
     """Read what a session says of itself. Raises `EngineError`."""
-    session = receipts.parse(_read(path / receipts.SESSION_NAME), Session, path)
+    session_path = path / receipts.SESSION_NAME
+    described = _read(session_path)
+    session = receipts.parse(described, Session, session_path)
     receipt_path = path / receipts.RECEIPT_NAME
     receipt, signature = None, None
     if receipt_path.exists():
@@ -72,7 +77,8 @@ def open_session(path: Path) -> SessionDir:
         if (path / receipts.SIGNATURE_NAME).exists():
             signature = signing.check(data, path / receipts.SIGNATURE_NAME)
     names = sorted(entry.name for entry in path.iterdir() if _is_capture(entry))
-    return SessionDir(path, session, receipt, signature, tuple(names))
+    sha256 = hashlib.sha256(described).hexdigest()
+    return SessionDir(path, session, receipt, signature, tuple(names), sha256)
 
 
 def verify(path: Path, progress: Callable[[Path], None] = lambda _: None) -> list[Finding]:
@@ -151,10 +157,23 @@ def _judge_receipt(opened: SessionDir, walks: Mapping[str, Walk]) -> Iterator[Fi
         {"receipt": opened.receipt.session, "session": opened.session.session},
         None if same else "find the receipt of this session",
     )
+    yield _judge_description(opened.receipt, opened.session_sha256)
     yield from _judge_totals(opened.receipt, walks)
     yield from _judge_statistics(opened.receipt, walks)
     yield from _judge_ledger(opened.receipt)
     yield _judge_signature(opened.signature)
+
+
+def _judge_description(receipt: Receipt, found: str) -> Finding:
+    """Whether session.json, which says what was recorded and how, is the one of the receipt."""
+    name, check, said = receipts.SESSION_NAME, "session.sha256", receipt.session_sha256
+    evidence: Evidence = {"found": found, "receipt": said}
+    if said is None:
+        text = "the receipt does not say its SHA-256: anyone may have changed it"
+        return Finding(check, name, "unknown", text, evidence)
+    same = found == said
+    text = "its SHA-256 is the receipt's" if same else "its SHA-256 is not the receipt's"
+    return Finding(check, name, "ok" if same else "fail", text, evidence)
 
 
 def _judge_signature(signature: Signature | None) -> Finding:

@@ -26,6 +26,7 @@ from fieldtap_core.verify import Finding, SessionDir
 
 ID = "ab" * 16
 NAMES = ("capture_00001.pcapng", "capture_00002.pcapng")
+SHA256 = "cd" * 32
 PACKETS = 100
 KNOWN = Signature(valid=True, fingerprint="SHA256:x", signer="this-device")
 
@@ -80,9 +81,9 @@ def a_session(
     report = ReceiptReport(
         "fieldtap.capture-report/1", balanced=True, lost=0, ports=(port,), files=files
     )
-    said = Receipt("fieldtap.receipt/1", ID, report) if receipt else None
+    said = Receipt("fieldtap.receipt/1", ID, report, SHA256) if receipt else None
     session = Session("fieldtap.session/1", ID, "tap", 0)
-    return SessionDir(Path("/x"), session, said, signature if receipt else None, NAMES)
+    return SessionDir(Path("/x"), session, said, signature if receipt else None, NAMES, SHA256)
 
 
 def changed(name: str, **fields: object) -> dict[str, Walk]:
@@ -171,7 +172,7 @@ def test_files_that_retention_removed_are_missed_by_no_check() -> None:
         expired=Expired(1, PACKETS, 60 * PACKETS),
     )
     receipt = msgspec.structs.replace(opened.receipt, report=report)
-    opened = SessionDir(opened.path, opened.session, receipt, KNOWN, (NAMES[1],))
+    opened = SessionDir(opened.path, opened.session, receipt, KNOWN, (NAMES[1],), SHA256)
     assert bad(verify.judge(opened, {NAMES[1]: WALKS[NAMES[1]]})) == set()
 
 
