@@ -30,6 +30,7 @@ REFUSED = {
     "no port": ("-w null:", 2, "-i is missing"),
     "no output": ("-i {port}", 2, "-w is missing"),
     "port of no interface": ("-i nowhere0 -w {tmp}/x", 2, "port 'nowhere0': no such interface"),
+    "path for a port": ("-i {source} -w {tmp}/x", 2, "a file or FIFO is file:{source}"),
     "empty port": ("-i '' -w {tmp}/x", 2, "names no device"),
     "port that is down": ("-i down0 -w {tmp}/x", 1, "port 'down0'"),
     "overlong port": (f"-i {'x' * 300} -w {{tmp}}/x", 2, "longer than an interface name"),
