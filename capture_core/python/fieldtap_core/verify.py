@@ -157,10 +157,10 @@ def _judge_receipt(opened: SessionDir, walks: Mapping[str, Walk]) -> Iterator[Fi
         {"receipt": opened.receipt.session, "session": opened.session.session},
         None if same else "find the receipt of this session",
     )
-    yield _judge_description(opened.receipt, opened.session_sha256)
     yield from _judge_totals(opened.receipt, walks)
     yield from _judge_statistics(opened.receipt, walks)
     yield from _judge_ledger(opened.receipt)
+    yield _judge_description(opened.receipt, opened.session_sha256)
     yield _judge_signature(opened.signature)
 
 
@@ -219,11 +219,13 @@ def _judge_ledger(receipt: Receipt) -> Iterator[Finding]:
     for port in report.ports:
         total = port.stored + port.filtered + port.excess + _lost(port)
         holds = total == port.offered
+        lost = port.dropped.total()
         yield Finding(
             "receipt.ledger",
             port.port,
             "ok" if holds else "fail",
-            f"{port.offered:,} frames offered, {total:,} accounted for",
+            f"{port.offered:,} frames offered, {total:,} accounted for"
+            + (f", {lost:,} of them lost" if lost else ""),
             {"offered": port.offered, "accounted_for": total},
             None if holds else "do not trust this receipt",
         )
@@ -365,13 +367,20 @@ def _same(check: str, name: str, what: str, found: int, said: int) -> Finding:
 
 
 def _judge_stamps(name: str, walk: Walk, file: ReceiptFile) -> Finding:
-    found = (walk.first_ns, walk.last_ns, walk.late)
-    said = (file.first_ns, file.last_ns, file.late)
-    text = f"{walk.late:,} packets late, first and last stamp as the receipt says"
-    if found != said:
-        text = f"first, last and late are {found}; the receipt says {said}"
     evidence: Evidence = {"late": walk.late, "receipt_late": file.late}
-    return Finding("file.stamps", name, "ok" if found == said else "fail", text, evidence)
+    pairs = {
+        "first stamp": (walk.first_ns, file.first_ns),
+        "last stamp": (walk.last_ns, file.last_ns),
+        "packets late": (walk.late, file.late),
+    }
+    wrong = [
+        f"{what} {'none' if found is None else found}; the receipt says {said}"
+        for what, (found, said) in pairs.items()
+        if found != said
+    ]
+    text = f"{walk.late:,} packets late, first and last stamp as the receipt says"
+    verdict: Word = "fail" if wrong else "ok"
+    return Finding("file.stamps", name, verdict, ", ".join(wrong) or text, evidence)
 
 
 def _judge_place(
