@@ -1,5 +1,6 @@
 """What goes wrong is said in one line with the documented exit code; nothing stored is lost."""
 
+import json
 import re
 import signal
 import subprocess
@@ -30,6 +31,7 @@ REFUSED = {
     "no port": ("-w null:", 2, "-i is missing"),
     "no output": ("-i {port}", 2, "-w is missing"),
     "port of no interface": ("-i nowhere0 -w {tmp}/x", 2, "port 'nowhere0': no such interface"),
+    "path for a port": ("-i {source} -w {tmp}/x", 2, "a file or FIFO is file:{source}"),
     "empty port": ("-i '' -w {tmp}/x", 2, "names no device"),
     "port that is down": ("-i down0 -w {tmp}/x", 1, "port 'down0'"),
     "overlong port": (f"-i {'x' * 300} -w {{tmp}}/x", 2, "longer than an interface name"),
@@ -210,6 +212,21 @@ def test_a_full_disk_stops_the_writing_but_not_the_counting(
         words.removeprefix("ft-capture: ")[:-1]
     ]
     assert capturefile.read(output).last_statistics(0)["delivered"] == port["stored"]
+
+
+def test_a_ring_smaller_than_its_disk_is_never_stopped_by_room_taken_ahead(
+    tmp_path: Path, small_disk: Path
+) -> None:
+    source, report = "synth:size=1000,rate=5kpps,count=10000", tmp_path / "report.json"
+    ring = ["-w", small_disk / "ring.pcapng", "-b", "filesize:500", "-b", "total:2MB"]
+    done = subprocess.run(
+        ft_capture("-i", source, *ring, "--report", report),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(report.read_text())["lost"] == 0
 
 
 def assert_file_tells(path: Path, *counts: int) -> None:

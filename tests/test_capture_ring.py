@@ -302,6 +302,20 @@ def test_a_value_that_is_none_is_named_in_one_line(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
+def test_a_ring_that_may_not_be_written_on_counts_the_frames_of_all_later_files(
+    tmp_path: Path,
+) -> None:
+    report = tmp_path / "report.json"
+    argv = ft_capture("-i", "synth:count=30000", "-w", tmp_path / "ring.pcapng", "--report", report)
+    done = subprocess.run([*argv, "-b", "packets:1000", "-b", "free:999999GiB"], check=False)
+    ledger = json.loads(report.read_text())
+    port = ledger["ports"][0]
+    assert done.returncode == 1
+    assert ledger["balanced"] is True
+    assert port["offered"] == 30000
+    assert port["stored"] + port["dropped"]["disk"] == 30000
+
+
 def test_a_ring_cannot_go_to_stdout(link: Lab) -> None:
     argv = ft_capture("-i", link.right.port, "-w", "-", "-b", "packets:100")
     done = link.right.run(*argv, check=False)

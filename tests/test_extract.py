@@ -171,6 +171,7 @@ REFUSED = {
     "bad filter": ("{source} -w {tmp}/x -f 'udp prot 53'", 2, "-f 'udp prot 53'"),
     "unknown option": ("{source} -w {tmp}/x --frobnicate", 2, "--frobnicate: unknown option"),
     "unknown letter": ("{source} -w {tmp}/x -Z", 2, "-Z: unknown option"),
+    "no time between": ("{source} -w {tmp}/x --from 2 --to 2", 2, "later than --from"),
     "bad time": ("{source} -w {tmp}/x --from noon", 2, "--from: 'noon'"),
     "bad flow": ("{source} -w {tmp}/x --flow 1.2.3.4,5.6.7.8,tcp", 2, "--flow 1.2.3.4"),
     "no such file": ("{tmp}/none -w {tmp}/x", 1, "{tmp}/none"),

@@ -208,6 +208,18 @@ def test_a_signature_made_for_another_purpose_does_not_count(session: Path, keys
     assert ("receipt.signature", "receipt.json.sig") in named(verify(session, 3), "fail")
 
 
+def test_what_the_session_says_of_itself_is_signed_with_the_receipt(session: Path) -> None:
+    path = session / "session.json"
+    path.write_text(path.read_text().replace('"ft-capture"', '"tcpdump"'))
+    assert named(verify(session, 3), "fail") == {("session.sha256", "session.json")}
+
+
+def test_a_session_of_pcap_files_is_ok(tmp_path: Path) -> None:
+    path = tmp_path / "old"
+    capture(path, "-F", "pcap", "-b", "packets:10000")
+    assert verify(path, 0)["verdict"] == "ok"
+
+
 def test_a_missing_file_and_a_strange_one_are_named(session: Path) -> None:
     first, second, _ = captures(session)
     shutil.copy(first, session / "copy.pcapng")

@@ -82,6 +82,8 @@ static int check(const struct ft_extract_settings *settings, struct ft_error *er
 	if (settings->output == NULL && (settings->filter != NULL || settings->flow != NULL ||
 					 settings->from_ns != 0 || settings->to_ns != UINT64_MAX))
 		return ft_fail(error, -EINVAL, "-w is missing: frames were asked for");
+	if (settings->from_ns >= settings->to_ns)
+		return ft_fail(error, -EINVAL, "--to: must be later than --from");
 	if (settings->output != NULL && strcmp(settings->output, "-") == 0 &&
 	    settings->report != NULL && strcmp(settings->report, "-") == 0)
 		return ft_fail(error, -EINVAL, "-w - and --report -: only one can go to stdout");

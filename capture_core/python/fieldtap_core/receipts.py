@@ -77,11 +77,12 @@ class ReceiptReport(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What came of a session."""
+    """What came of a session. `session_sha256` is that of session.json, null in old receipts."""
 
     schema: Literal["fieldtap.receipt/1"]
     session: str
     report: ReceiptReport
+    session_sha256: str | None = None
 
 
 class Chunks(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ Reading (`open_session`, `receipts.walk`) is apart from judging: `judge` is a fu
 A finding is one answered question; what cannot be answered is `unknown`, which is never `ok`.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,8 @@ class SessionDir:
     signature: Signature | None
     names: tuple[str, ...]
     """Capture files that are there, complete or not."""
+    session_sha256: str
+    """Of session.json as it is there."""
 
 
 def find_sessions(directory: Path) -> list[Path]:
@@ -63,7 +66,9 @@ def find_sessions(directory: Path) -> list[Path]:
 
 def open_session(path: Path) -> SessionDir:
     """Read what a session says of itself. Raises `EngineError`."""
-    session = receipts.parse(_read(path / receipts.SESSION_NAME), Session, path)
+    session_path = path / receipts.SESSION_NAME
+    described = _read(session_path)
+    session = receipts.parse(described, Session, session_path)
     receipt_path = path / receipts.RECEIPT_NAME
     receipt, signature = None, None
     if receipt_path.exists():
@@ -72,7 +77,8 @@ def open_session(path: Path) -> SessionDir:
         if (path / receipts.SIGNATURE_NAME).exists():
             signature = signing.check(data, path / receipts.SIGNATURE_NAME)
     names = sorted(entry.name for entry in path.iterdir() if _is_capture(entry))
-    return SessionDir(path, session, receipt, signature, tuple(names))
+    sha256 = hashlib.sha256(described).hexdigest()
+    return SessionDir(path, session, receipt, signature, tuple(names), sha256)
 
 
 def verify(path: Path, progress: Callable[[Path], None] = lambda _: None) -> list[Finding]:
@@ -154,7 +160,20 @@ def _judge_receipt(opened: SessionDir, walks: Mapping[str, Walk]) -> Iterator[Fi
     yield from _judge_totals(opened.receipt, walks)
     yield from _judge_statistics(opened.receipt, walks)
     yield from _judge_ledger(opened.receipt)
+    yield _judge_description(opened.receipt, opened.session_sha256)
     yield _judge_signature(opened.signature)
+
+
+def _judge_description(receipt: Receipt, found: str) -> Finding:
+    """Whether session.json, which says what was recorded and how, is the one of the receipt."""
+    name, check, said = receipts.SESSION_NAME, "session.sha256", receipt.session_sha256
+    evidence: Evidence = {"found": found, "receipt": said}
+    if said is None:
+        text = "the receipt does not say its SHA-256: anyone may have changed it"
+        return Finding(check, name, "unknown", text, evidence)
+    same = found == said
+    text = "its SHA-256 is the receipt's" if same else "its SHA-256 is not the receipt's"
+    return Finding(check, name, "ok" if same else "fail", text, evidence)
 
 
 def _judge_signature(signature: Signature | None) -> Finding:
@@ -200,11 +219,13 @@ def _judge_ledger(receipt: Receipt) -> Iterator[Finding]:
     for port in report.ports:
         total = port.stored + port.filtered + port.excess + _lost(port)
         holds = total == port.offered
+        lost = port.dropped.total()
         yield Finding(
             "receipt.ledger",
             port.port,
             "ok" if holds else "fail",
-            f"{port.offered:,} frames offered, {total:,} accounted for",
+            f"{port.offered:,} frames offered, {total:,} accounted for"
+            + (f", {lost:,} of them lost" if lost else ""),
             {"offered": port.offered, "accounted_for": total},
             None if holds else "do not trust this receipt",
         )
@@ -346,13 +367,20 @@ def _same(check: str, name: str, what: str, found: int, said: int) -> Finding:
 
 
 def _judge_stamps(name: str, walk: Walk, file: ReceiptFile) -> Finding:
-    found = (walk.first_ns, walk.last_ns, walk.late)
-    said = (file.first_ns, file.last_ns, file.late)
-    text = f"{walk.late:,} packets late, first and last stamp as the receipt says"
-    if found != said:
-        text = f"first, last and late are {found}; the receipt says {said}"
     evidence: Evidence = {"late": walk.late, "receipt_late": file.late}
-    return Finding("file.stamps", name, "ok" if found == said else "fail", text, evidence)
+    pairs = {
+        "first stamp": (walk.first_ns, file.first_ns),
+        "last stamp": (walk.last_ns, file.last_ns),
+        "packets late": (walk.late, file.late),
+    }
+    wrong = [
+        f"{what} {'none' if found is None else found}; the receipt says {said}"
+        for what, (found, said) in pairs.items()
+        if found != said
+    ]
+    text = f"{walk.late:,} packets late, first and last stamp as the receipt says"
+    verdict: Word = "fail" if wrong else "ok"
+    return Finding("file.stamps", name, verdict, ", ".join(wrong) or text, evidence)
 
 
 def _judge_place(

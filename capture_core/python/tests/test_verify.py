@@ -26,6 +26,8 @@ from fieldtap_core.verify import Finding, SessionDir
 
 ID = "ab" * 16
 NAMES = ("capture_00001.pcapng", "capture_00002.pcapng")
+SHA256 = "cd" * 32
+NONE_DROPPED = Dropped(0, 0, 0, 0)
 PACKETS = 100
 KNOWN = Signature(valid=True, fingerprint="SHA256:x", signer="this-device")
 
@@ -73,16 +75,20 @@ def a_file(name: str) -> ReceiptFile:
 
 
 def a_session(
-    *, signature: Signature | None = KNOWN, receipt: bool = True, stored: int = 2 * PACKETS
+    *,
+    signature: Signature | None = KNOWN,
+    receipt: bool = True,
+    stored: int = 2 * PACKETS,
+    dropped: Dropped = NONE_DROPPED,
 ) -> SessionDir:
-    port = ReceiptPort("eth2", 2 * PACKETS, stored, 0, 0, Dropped(0, 0, 0, 0), 60 * stored)
+    port = ReceiptPort("eth2", 2 * PACKETS, stored, 0, 0, dropped, 60 * stored)
     files = tuple(a_file(name) for name in NAMES)
     report = ReceiptReport(
         "fieldtap.capture-report/1", balanced=True, lost=0, ports=(port,), files=files
     )
-    said = Receipt("fieldtap.receipt/1", ID, report) if receipt else None
+    said = Receipt("fieldtap.receipt/1", ID, report, SHA256) if receipt else None
     session = Session("fieldtap.session/1", ID, "tap", 0)
-    return SessionDir(Path("/x"), session, said, signature if receipt else None, NAMES)
+    return SessionDir(Path("/x"), session, said, signature if receipt else None, NAMES, SHA256)
 
 
 def changed(name: str, **fields: object) -> dict[str, Walk]:
@@ -146,6 +152,12 @@ def test_a_ledger_that_does_not_add_up_is_found_whatever_it_says_of_itself() -> 
     assert ("receipt.ledger", "eth2", "fail") in found
 
 
+def test_frames_that_the_capture_lost_are_told_with_its_ledger() -> None:
+    opened = a_session(stored=2 * PACKETS - 7, dropped=Dropped(0, 3, 0, 4))
+    (ledger,) = [f for f in verify.judge(opened, WALKS) if f.id == "receipt.ledger"]
+    assert ledger.summary == "200 frames offered, 200 accounted for, 7 of them lost"
+
+
 def test_statistics_in_the_files_that_say_otherwise_are_found() -> None:
     told = Statistics(2 * PACKETS + 7, 0, 2 * PACKETS + 7, 7, 0, 0, 0)
     walks = changed(NAMES[1], interfaces=(WalkedInterface("eth2:rx", told),))
@@ -171,7 +183,7 @@ def test_files_that_retention_removed_are_missed_by_no_check() -> None:
         expired=Expired(1, PACKETS, 60 * PACKETS),
     )
     receipt = msgspec.structs.replace(opened.receipt, report=report)
-    opened = SessionDir(opened.path, opened.session, receipt, KNOWN, (NAMES[1],))
+    opened = SessionDir(opened.path, opened.session, receipt, KNOWN, (NAMES[1],), SHA256)
     assert bad(verify.judge(opened, {NAMES[1]: WALKS[NAMES[1]]})) == set()
 
 

@@ -8,9 +8,9 @@
 /* A status tells no more files than a screen shows. */
 #define MAX_LISTED 16u
 
-static json_t *time_or_null(bool known, uint64_t ns)
+static json_t *number_or_null(bool known, uint64_t number)
 {
-	return known ? json_integer((json_int_t)ns) : json_null();
+	return known ? json_integer((json_int_t)number) : json_null();
 }
 
 static json_t *describe(const char *path, uint64_t packets, uint64_t bytes)
@@ -89,15 +89,15 @@ json_t *ft_capture_list_files(struct ft_capture_run *run)
 static void tell_more(json_t *file, bool any, uint64_t first_ns, uint64_t last_ns,
 		      uint64_t size_bytes, const char *sha256)
 {
-	json_object_set_new(file, "first_ns", time_or_null(any, first_ns));
-	json_object_set_new(file, "last_ns", time_or_null(any, last_ns));
+	json_object_set_new(file, "first_ns", number_or_null(any, first_ns));
+	json_object_set_new(file, "last_ns", number_or_null(any, last_ns));
 	json_object_set_new(file, "size_bytes", json_integer((json_int_t)size_bytes));
 	json_object_set_new(file, "sha256",
 			    sha256 != NULL && sha256[0] != '\0' ? json_string(sha256)
 								: json_null());
 }
 
-static json_t *report_record(const struct ft_file_record *record)
+static json_t *report_record(const struct ft_file_record *record, bool has_chunks)
 {
 	json_t *file = describe(record->path, record->packets, record->packet_bytes);
 
@@ -105,8 +105,9 @@ static json_t *report_record(const struct ft_file_record *record)
 		  record->sha256);
 	json_object_set_new(file, "late", json_integer((json_int_t)record->late));
 	json_object_set_new(file, "first_sequence",
-			    json_integer((json_int_t)record->first_sequence));
-	json_object_set_new(file, "last_sequence", json_integer((json_int_t)record->last_sequence));
+			    number_or_null(has_chunks, record->first_sequence));
+	json_object_set_new(file, "last_sequence",
+			    number_or_null(has_chunks, record->last_sequence));
 	json_object_set_new(file, "complete", json_boolean(record->complete));
 	return file;
 }
@@ -135,7 +136,8 @@ json_t *ft_capture_report_files(struct ft_capture_run *run)
 		return report_stream(run);
 	files = json_array();
 	for (unsigned i = 0; i < retention->count; i++)
-		json_array_append_new(files, report_record(&retention->records[i]));
+		json_array_append_new(files,
+				      report_record(&retention->records[i], !run->settings->pcap));
 	return files;
 }
 
@@ -156,6 +158,6 @@ json_t *ft_capture_report_durability(struct ft_capture_run *run)
 	if (run->stream != NULL)
 		return json_null();
 	return json_pack("{s:i, s:o, s:b}", "sync_every_ms", (int)FT_WRITER_SYNC_MS,
-			 "last_synced_ns", time_or_null(synced_ns != 0, synced_ns), "direct_io",
+			 "last_synced_ns", number_or_null(synced_ns != 0, synced_ns), "direct_io",
 			 run->writer.direct);
 }

@@ -116,6 +116,7 @@ static void set_up_writer(struct ft_capture_run *run)
 	writer->stream = run->stream;
 	writer->path = run->path;
 	writer->ring = run->ring;
+	writer->expected_bytes = run->settings->ring.file_bytes;
 	writer->pcapng = !settings->pcap;
 	writer->hashed = settings->report != NULL || run->session != NULL;
 	memcpy(writer->session, run->session_id, sizeof(writer->session));

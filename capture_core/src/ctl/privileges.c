@@ -57,7 +57,8 @@ static int give_up_capabilities(const char *const *directories, unsigned count,
 	if (kept->dac_override)
 		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
 			     CAP_DAC_OVERRIDE);
-	/* The bounding set is for those to change who may; no_new_privs stands for it with others. */
+	/* The bounding set is for those to change who may; no_new_privs stands for it with others.
+	 */
 	if (has_setpcap && capng_apply(CAPNG_SELECT_BOUNDS) != 0)
 		return -EPERM;
 	/* The ambient set goes with the permitted one. */

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <openssl/evp.h>
+
 #include "ctl/clock_quality.h"
 #include "ft/clock.h"
 #include "ft/report.h"
@@ -19,6 +21,7 @@
 
 #define MAX_NESTED	 1000u
 #define MAX_OPTION_BYTES 65536u
+#define SHA256_BYTES	 32u
 
 struct ft_session {
 	char directory[PATH_MAX - 64];
@@ -26,6 +29,7 @@ struct ft_session {
 	bool nested;
 	bool begun;
 	char id[2 * FT_SESSION_BYTES + 1];
+	char sha256[2 * SHA256_BYTES + 1]; /* of session.json */
 	struct ft_clock_quality clock;
 };
 
@@ -214,14 +218,45 @@ static int write_json(const struct ft_session *session, const char *name, json_t
 	return rc == 0 ? 0 : ft_fail(error, rc, "%s: %s", path, strerror(-rc));
 }
 
+static void write_hex(const uint8_t *bytes, size_t count, char *text)
+{
+	for (size_t i = 0; i < count; i++)
+		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+}
+
+/* The receipt names it, so that its signature covers session.json too. */
+static int hash_description(struct ft_session *session, struct ft_error *error)
+{
+	unsigned char buffer[4096], digest[EVP_MAX_MD_SIZE];
+	EVP_MD_CTX *hash = EVP_MD_CTX_new();
+	char path[PATH_MAX];
+	FILE *file;
+	bool done;
+
+	path_in(session, FT_SESSION_FILE, path, sizeof(path));
+	file = fopen(path, "re");
+	done = file != NULL && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1;
+	for (size_t got; done && (got = fread(buffer, 1, sizeof(buffer), file)) > 0;)
+		done = EVP_DigestUpdate(hash, buffer, got) == 1;
+	done = done && !ferror(file) && EVP_DigestFinal_ex(hash, digest, NULL) == 1;
+	if (file != NULL)
+		fclose(file);
+	EVP_MD_CTX_free(hash);
+	if (!done)
+		return ft_fail(error, -EIO, "%s: cannot be read back", path);
+	write_hex(digest, SHA256_BYTES, session->sha256);
+	return 0;
+}
+
 int ft_session_begin(struct ft_session *session, const struct ft_session_facts *facts,
 		     struct ft_error *error)
 {
 	int rc;
 
-	for (unsigned i = 0; i < FT_SESSION_BYTES; i++)
-		snprintf(session->id + 2 * i, 3, "%02x", facts->id[i]);
+	write_hex(facts->id, FT_SESSION_BYTES, session->id);
 	rc = write_json(session, FT_SESSION_FILE, describe(session, facts), error);
+	if (rc == 0)
+		rc = hash_description(session, error);
 	if (rc != 0)
 		return rc;
 	session->begun = true;
@@ -260,9 +295,10 @@ int ft_session_end(struct ft_session *session, const json_t *report, struct ft_g
 
 	make_names_relative(copy);
 	rc = write_json(session, FT_RECEIPT_FILE,
-			json_pack("{s:s, s:s, s:o, s:o}", "schema", FT_RECEIPT_SCHEMA, "session",
-				  session->id, "clock", ft_clock_quality_report(&session->clock),
-				  "report", copy),
+			json_pack("{s:s, s:s, s:s, s:o, s:o}", "schema", FT_RECEIPT_SCHEMA,
+				  "session", session->id, "session_sha256", session->sha256,
+				  "clock", ft_clock_quality_report(&session->clock), "report",
+				  copy),
 			error);
 	if (rc != 0)
 		return rc;

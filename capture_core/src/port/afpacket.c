@@ -47,6 +47,10 @@ static int afpacket_create(struct ft_port *port, struct ft_error *error)
 	port->state = a;
 	port->mode = "tpacket_v3";
 	port->queue_count = (unsigned)ft_port_key_number(port, "queues", 1);
+	if (if_nametoindex(port->device) == 0 && access(port->device, F_OK) == 0)
+		return ft_fail(error, -ENODEV,
+			       "port '%s': no such interface; a file or FIFO is file:%s",
+			       port->device, port->device);
 	if (strlen(port->device) >= IF_NAMESIZE)
 		return ft_fail(
 			error, -ENODEV,

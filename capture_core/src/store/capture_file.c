@@ -79,14 +79,17 @@ static void allocate_the_rest(struct ft_file *file)
 uint64_t ft_file_make_room(struct ft_file *file, uint64_t bytes, struct ft_error *error)
 {
 	uint64_t needed = file->size_bytes + bytes + FT_FILE_RESERVE_BYTES;
-	uint64_t step = file->size_bytes / 2, usable;
+	uint64_t step = file->size_bytes / 2, end, usable;
 	int rc;
 
 	if (needed <= file->allocated_bytes)
 		return bytes;
 	step = step < FIRST_STEP_BYTES ? FIRST_STEP_BYTES : step;
 	step = step > LAST_STEP_BYTES ? LAST_STEP_BYTES : step;
-	rc = allocate(file, needed, needed + step);
+	end = needed + step;
+	if (file->expected_bytes != 0 && end > file->expected_bytes)
+		end = needed > file->expected_bytes ? needed : file->expected_bytes;
+	rc = allocate(file, needed, end);
 	if (rc == 0)
 		return bytes;
 	if (rc != -ENOSPC) { /* it cannot allocate ahead: writes will tell */

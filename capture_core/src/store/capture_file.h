@@ -24,6 +24,7 @@ struct ft_file {
 	int directory_fd;
 	bool direct; /* O_DIRECT: offsets, lengths and buffers are aligned */
 	bool hashed;
+	uint64_t expected_bytes; /* room ahead is not taken beyond it; 0: no such limit */
 
 	/* Written by the writer thread. */
 	uint64_t size_bytes;	  /* what is placed so far */

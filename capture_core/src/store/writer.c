@@ -94,6 +94,7 @@ static int open_file(struct ft_writer *writer, uint64_t number)
 	if (rc != 0)
 		return rc;
 	writer->file->hashed = writer->hashed;
+	writer->file->expected_bytes = writer->expected_bytes;
 	ft_indexer_expect(writer->indexer, writer->file);
 	atomic_store_explicit(&writer->file_number, number, memory_order_relaxed);
 	return write_header(writer, writer->file);

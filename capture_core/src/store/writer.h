@@ -26,6 +26,7 @@ struct ft_writer {
 	struct ft_output *stream; /* a stream or `null:`; NULL: capture files */
 	const char *path;	  /* of the file, or what ring names are made from */
 	bool ring;
+	uint64_t expected_bytes; /* of each file of the ring; 0: no such limit */
 	bool pcapng;
 	bool hashed;
 	bool direct;	 /* try O_DIRECT */
