@@ -218,7 +218,14 @@ def test_a_ring_smaller_than_its_disk_is_never_stopped_by_room_taken_ahead(
     tmp_path: Path, small_disk: Path
 ) -> None:
     source, report = "synth:size=1000,rate=5kpps,count=10000", tmp_path / "report.json"
-    ring = ["-w", small_disk / "ring.pcapng", "-b", "filesize:500", "-b", "total:2MB"]
+    ring: list[str | Path] = [
+        "-w",
+        small_disk / "ring.pcapng",
+        "-b",
+        "filesize:500",
+        "-b",
+        "total:2MB",
+    ]
     done = subprocess.run(
         ft_capture("-i", source, *ring, "--report", report),
         check=False,
