@@ -208,6 +208,17 @@ def test_what_a_killed_engine_left_is_mended_at_the_next_start(link: Lab, tmp_pa
     assert capturefile.read(output).frames == []
 
 
+def test_a_capture_that_makes_way_takes_its_index_along(link: Lab, tmp_path: Path) -> None:
+    output, source = tmp_path / "x.pcapng", write_pcap(tmp_path / "source.pcap", FRAMES)
+    with reading(link.right, f"file:{source}", output) as engine:
+        engine.finish()
+    first = Path(f"{output}.idx").read_bytes()
+    with reading(link.right, f"file:{source}", output) as engine:
+        engine.finish()
+    assert Path(f"{output}.1.idx").read_bytes() == first
+    assert Path(f"{output}.idx").exists()
+
+
 def test_two_runs_never_write_one_file(link: Lab, tmp_path: Path) -> None:
     output = tmp_path / "x.pcapng"
     with capturing(link.right, output, name="first") as first:
