@@ -240,6 +240,12 @@ static void close_file(struct ft_indexer *indexer, struct ft_file *file)
 		begin_digest(file, NULL);
 	finish_digest(file);
 	memcpy(record.sha256, file->sha256, sizeof(record.sha256));
+	/* An older capture of that name goes with its index, before ours takes the index's name. */
+	if (access(file->path, F_OK) == 0)
+		ft_move_aside(file->path, &error); /* said again below where it cannot */
+	if (file->index != NULL) /* without one, extraction takes longer and says so */
+		ft_index_close(file->index, file->size_bytes, &error);
+	file->index = NULL;
 	if (ft_file_finish(file, &error) != 0) {
 		record.complete = false;
 		if (!atomic_load_explicit(&indexer->failed, memory_order_relaxed))
@@ -247,10 +253,6 @@ static void close_file(struct ft_indexer *indexer, struct ft_file *file)
 		/* Release: the error's text before the flag. */
 		atomic_store_explicit(&indexer->failed, true, memory_order_release);
 	}
-	/* After the file has its name: an older capture of that name took its index along. */
-	if (file->index != NULL) /* without one, extraction takes longer and says so */
-		ft_index_close(file->index, record.complete ? file->size_bytes : 0, &error);
-	file->index = NULL;
 	record.closed_ns = ft_clock_utc_ns();
 	ft_retention_add(&indexer->retention, &record);
 	ft_file_free(file);
