@@ -5,10 +5,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "ft/clock.h"
 #include "ft/pcapng.h"
 
 /* Allocation steps: small for small captures, large enough to be rare for fast ones. */
@@ -25,7 +23,6 @@ int ft_file_open(const char *path, uint64_t number, bool direct, struct ft_file 
 		return ft_fail(error, -ENOMEM, "out of memory");
 	f->directory_fd = -1;
 	f->number = number;
-	f->opened_ns = ft_clock_monotonic_ns();
 	f->first_ns = UINT64_MAX;
 	strncpy(f->path, path, sizeof(f->path) - 1);
 	f->fd = rc = ft_partial_open(path, error);

@@ -29,7 +29,6 @@ struct ft_file {
 	/* Written by the writer thread. */
 	uint64_t size_bytes;	  /* what is placed so far */
 	uint64_t allocated_bytes; /* >= size_bytes, or 0 where the file system allocates nothing */
-	uint64_t opened_ns;	  /* monotonic */
 	uint64_t ended_ns;	  /* UTC, when the next one took its place */
 	uint64_t first_sequence, last_sequence;
 	uint64_t synced_ns; /* UTC: what was complete then is on stable storage; 0: nothing */
