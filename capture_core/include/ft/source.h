@@ -25,6 +25,11 @@ struct ft_source_ops {
 			 struct iovec *frames, unsigned room);
 	/* Begin the schedule anew, with the frame that comes next due at 0. */
 	void (*restart)(struct ft_source *source);
+	/*
+	 * Pass over the frames that were due before `before`, and return their number. NULL: each
+	 * is sent, however late.
+	 */
+	uint64_t (*skip)(struct ft_source *source, ft_fine_time before);
 };
 
 /* `due` of a source that has nothing more to send. */

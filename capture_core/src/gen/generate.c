@@ -50,10 +50,14 @@ static int prepare_replay(struct ft_generate_run *run, struct ft_error *error)
 		.max_bytes = run->transmit.max_bytes,
 		.max_tagged_bytes = run->transmit.max_tagged_bytes,
 	};
+	struct ft_error why;
 	size_t frames;
-	int rc = ft_replay_load(settings->replay, settings->filter, &limits, &wait, &run->replay,
-				error);
+	int rc = ft_pace_set(&run->pace, &settings->rate, run->transmit.speed_bps, &why);
 
+	if (rc != 0)
+		return ft_fail(error, rc, "--rate: %s", why.text);
+	rc = ft_replay_load(settings->replay, settings->filter, &limits, &wait, &run->replay,
+			    error);
 	if (rc != 0)
 		return rc == -EAGAIN ? -ECANCELED : rc;
 	frames = run->replay.frame_count;
@@ -71,31 +75,6 @@ static int prepare_replay(struct ft_generate_run *run, struct ft_error *error)
 		run->requested_pps = ft_pace_pps(cost / frames);
 	}
 	return 0;
-}
-
-static int prepare_stream(struct ft_generate_run *run, struct ft_error *error)
-{
-	const struct ft_generate_settings *settings = run->settings;
-	int rc;
-
-	for (unsigned i = 0; i < settings->size_count; i++)
-		if (settings->sizes[i] - FT_FCS_BYTES > run->transmit.max_bytes)
-			return ft_fail(
-				error, -EINVAL,
-				"--size %u: port '%s' sends at most %u (with FCS); raise its "
-				"MTU: ip link set %s mtu %u, and the peer's",
-				settings->sizes[i], run->transmit.device,
-				run->transmit.max_bytes + FT_FCS_BYTES, run->transmit.device,
-				settings->sizes[i] - 18);
-	ft_signature_draw_run(&run->signature);
-	rc = ft_stream_create(settings->sizes, settings->size_count, &run->signature, &run->pace,
-			      &run->stream, error);
-	run->asked = settings->count;
-	run->requested_pps = ft_pace_pps(run->stream.mean_cost);
-	run->sender.source = &run->stream.source;
-	run->sender.limit = settings->count != 0 ? settings->count : UINT64_MAX;
-	run->sender.paced = settings->rate.unit != FT_RATE_MAX;
-	return rc;
 }
 
 static int create_input(struct ft_generate_run *run, struct ft_error *error)
@@ -122,17 +101,15 @@ static int prepare(struct ft_generate_run *run, struct ft_error *error)
 	const struct ft_generate_settings *settings = run->settings;
 	int rc = settings->report != NULL ? ft_report_check(settings->report, error) : 0;
 
+	run->sender.transmit = &run->transmit;
+	run->sender.duration_ns = settings->duration_ns;
 	if (rc == 0)
 		rc = ft_transmit_create(settings->output, &run->transmit, error);
 	if (rc == 0)
 		rc = create_input(run, error);
 	if (rc == 0)
-		rc = ft_pace_set(&run->pace, &settings->rate, run->transmit.speed_bps, error);
-	if (rc == 0)
 		rc = settings->replay != NULL ? prepare_replay(run, error)
-					      : prepare_stream(run, error);
-	run->sender.transmit = &run->transmit;
-	run->sender.duration_ns = settings->duration_ns;
+					      : ft_generate_prepare_streams(run, error);
 	return rc;
 }
 
@@ -346,7 +323,8 @@ static void close_all(struct ft_generate_run *run)
 	ft_port_free(run->input);
 	ft_transmit_close(&run->transmit);
 	ft_guardian_free(run->guardian);
-	ft_stream_free(&run->stream);
+	ft_stream_set_free(&run->streams);
+	ft_stream_file_free(&run->stream_file);
 	ft_replay_free(&run->replay);
 	ft_manager_free(run->manager);
 }

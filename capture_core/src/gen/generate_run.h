@@ -23,7 +23,8 @@ struct ft_generate_run {
 	struct ft_manager *manager;
 	struct ft_transmit transmit;
 	struct ft_signature_run signature;
-	struct ft_stream stream;
+	struct ft_stream_file stream_file;
+	struct ft_stream_set streams;
 	struct ft_replay replay;
 	struct ft_pace pace;
 	struct ft_sender sender;
@@ -41,6 +42,9 @@ struct ft_generate_run {
 	bool failed; /* and an alarm has said why */
 	struct ft_error failure;
 };
+
+/* Read, check and make the streams, or the one stream of the command line. -EINVAL, -ENOMEM. */
+int ft_generate_prepare_streams(struct ft_generate_run *run, struct ft_error *error);
 
 /*
  * Frames that left the port and did not come back: those confirmed, less each one received once,
