@@ -21,6 +21,7 @@ struct ft_generate_settings {
 	uint64_t duration_ns; /* 0: no limit */
 	const char *replay;   /* NULL: generate frames */
 	const char *filter;   /* of the replay; NULL: every frame */
+	const char *tap;      /* a file of every frame handed to the port; NULL: none */
 	const char *report;   /* NULL: none */
 	const char *name;     /* NULL: PROGRAM-PID */
 	bool quiet;

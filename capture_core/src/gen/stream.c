@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "ft/template.h"
-#include "gen/transmit.h"
 
 /* Slots do not share cache lines. */
 #define LINE_BYTES 64u
@@ -39,28 +38,46 @@ static void restart(struct ft_source *source)
 	source->due = 0;
 }
 
-static const struct ft_source_ops ops = {.fill = fill, .restart = restart};
+static bool repeats(struct ft_source *source, struct ft_repeated *repeated)
+{
+	struct ft_stream *stream = (struct ft_stream *)source;
+	const struct ft_stream_slot *slot = &stream->slots[0];
+
+	*repeated = (struct ft_repeated){
+		.frame = slot->frame,
+		.bytes = slot->bytes,
+		.room_at = (uint32_t)(slot->room - slot->frame),
+		.number = &stream->number,
+	};
+	return stream->size_count == 1;
+}
+
+static const struct ft_source_ops ops = {.fill = fill, .restart = restart, .repeats = repeats};
 
 /* fill() finds the stream by its first member. */
 _Static_assert(offsetof(struct ft_stream, source) == 0, "the source comes first");
 
 int ft_stream_create(const uint32_t *sizes, unsigned size_count, const struct ft_signature_run *run,
-		     const struct ft_pace *pace, struct ft_stream *stream, struct ft_error *error)
+		     const struct ft_pace *pace, struct ft_transmit *transmit,
+		     struct ft_stream *stream, struct ft_error *error)
 {
-	unsigned rounds = (FT_TRANSMIT_BATCH + size_count - 1) / size_count;
+	unsigned rounds = (transmit->slots_in_flight + size_count - 1) / size_count;
 	size_t memory_bytes = 0;
 	uint8_t *at;
 
-	*stream = (struct ft_stream){.source.ops = &ops, .slot_count = rounds * size_count};
+	*stream = (struct ft_stream){
+		.source.ops = &ops,
+		.size_count = size_count,
+		.slot_count = rounds * size_count,
+	};
 	for (unsigned i = 0; i < size_count; i++)
 		memory_bytes += slot_bytes(sizes[i] - FT_FCS_BYTES);
 	stream->slots = calloc(stream->slot_count, sizeof(*stream->slots));
-	stream->memory = aligned_alloc(LINE_BYTES, memory_bytes * rounds);
-	if (stream->slots == NULL || stream->memory == NULL) {
+	at = ft_transmit_memory(transmit, memory_bytes * rounds);
+	if (stream->slots == NULL || at == NULL) {
 		ft_stream_free(stream);
 		return ft_fail(error, -ENOMEM, "--size: out of memory");
 	}
-	at = stream->memory;
 	for (unsigned i = 0; i < stream->slot_count; i++) {
 		struct ft_stream_slot *slot = &stream->slots[i];
 
@@ -78,6 +95,5 @@ int ft_stream_create(const uint32_t *sizes, unsigned size_count, const struct ft
 void ft_stream_free(struct ft_stream *stream)
 {
 	free(stream->slots);
-	free(stream->memory);
 	*stream = (struct ft_stream){0};
 }

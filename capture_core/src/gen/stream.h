@@ -12,6 +12,7 @@
 #include "ft/pacing.h"
 #include "ft/signature.h"
 #include "ft/source.h"
+#include "gen/transmit.h"
 
 /* Enough for every list of sizes that a user would type. */
 #define FT_STREAM_MAX_SIZES 64u
@@ -25,17 +26,18 @@ struct ft_stream_slot {
 
 struct ft_stream {
 	struct ft_source source;
-	uint64_t number;     /* of the next frame */
-	unsigned next;	     /* its slot */
-	unsigned slot_count; /* a multiple of the sizes, and of no slot is two frames in a batch */
+	uint64_t number; /* of the next frame */
+	unsigned next;	 /* its slot */
+	unsigned size_count;
+	unsigned slot_count; /* a multiple of the sizes; no slot is needed twice at a time */
 	struct ft_stream_slot *slots;
-	uint8_t *memory;
 	ft_fine_time mean_cost;
 };
 
-/* Frames of `sizes` (with FCS) in turn. -ENOMEM. */
+/* Frames of `sizes` (with FCS) in turn, in memory of the port's. -ENOMEM. */
 int ft_stream_create(const uint32_t *sizes, unsigned size_count, const struct ft_signature_run *run,
-		     const struct ft_pace *pace, struct ft_stream *stream, struct ft_error *error);
+		     const struct ft_pace *pace, struct ft_transmit *transmit,
+		     struct ft_stream *stream, struct ft_error *error);
 
 /* Accepts a zeroed one. */
 void ft_stream_free(struct ft_stream *stream);
