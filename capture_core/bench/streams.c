@@ -12,10 +12,11 @@
 
 static int make_frames(const char *path, uint64_t frames, struct ft_error *error)
 {
-	const struct ft_stream_limits limits = {
-		.port = "nowhere",
+	struct ft_transmit nowhere = {
+		.device = "nowhere",
 		.max_bytes = FT_GENERATE_MAX_SIZE,
 		.max_tagged_bytes = FT_GENERATE_MAX_SIZE,
+		.slots_in_flight = FT_TRANSMIT_RING + FT_TRANSMIT_BATCH,
 	};
 	const struct ft_signature_run run = {.secret = 1};
 	struct iovec batch[FT_TRANSMIT_BATCH];
@@ -24,7 +25,7 @@ static int make_frames(const char *path, uint64_t frames, struct ft_error *error
 	int rc = ft_stream_file_read(path, &file, error);
 
 	if (rc == 0)
-		rc = ft_stream_set_create(&file, &limits, &run, &set, error);
+		rc = ft_stream_set_create(&file, &nowhere, &run, &set, error);
 	while (rc == 0 && frames > 0) {
 		uint64_t room = frames < FT_TRANSMIT_BATCH ? frames : FT_TRANSMIT_BATCH;
 
@@ -33,6 +34,7 @@ static int make_frames(const char *path, uint64_t frames, struct ft_error *error
 	}
 	ft_stream_set_free(&set);
 	ft_stream_file_free(&file);
+	ft_transmit_free(&nowhere);
 	return rc;
 }
 

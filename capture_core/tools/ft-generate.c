@@ -90,7 +90,9 @@ static int set_late(void *settings, const char *value, struct ft_error *error)
 #define FIELD(name) NULL, offsetof(struct ft_generate_settings, name)
 
 static const struct ft_option options[] = {
-	{"Ports", "output", 'o', "PORT", "send here", FIELD(output)},
+	{"Ports", "output", 'o', "PORT",
+	 "send here: [live:|afxdp:|afpacket:]INTERFACE; or write file:NAME.pcapng or .pcap",
+	 FIELD(output)},
 	{"Ports", "receive", 'r', "PORT", "where the frames should come back: count losses",
 	 FIELD(input)},
 	{"Frames", "size", 0, "N|N,N..|imix", "frame sizes with FCS, in turn (64)", set_sizes},
@@ -107,6 +109,9 @@ static const struct ft_option options[] = {
 	{"Replay", "filter", 'f', "FILTER", "only those that match, pcap-filter(7)", FIELD(filter)},
 	{"Stopping", "count", 0, "N", "after N frames have left the port", set_count},
 	{"Stopping", "duration", 0, "S", "after so many seconds (10)", set_duration},
+	{"Output", "tap", 0, "FILE",
+	 "also write each frame handed to the port, .pcapng or .pcap; sending waits for it",
+	 FIELD(tap)},
 	{"Output", "report", 0, "FILE", "write the result as JSON when the run ends",
 	 FIELD(report)},
 	{"Running", "name", 0, "NAME", "how clients find this run (ft-generate-PID)", FIELD(name)},
@@ -118,8 +123,18 @@ static const struct ft_program program = {
 	.summary = "send numbered frames or a capture, and account for each that comes back",
 	.synopsis = "-o PORT [-r PORT] [option...]",
 	.notes =
-		"A PORT is an Ethernet interface, or afpacket:INTERFACE. Frames go from "
-		"198.18.0.1\n"
+		"A PORT is an Ethernet interface. Without a back end before its name, it is sent "
+		"to\n"
+		"by the fastest of these whose first frames the port's counter, and that of -r,\n"
+		"confirm. live: the kernel makes the frames, only one --size at --rate max, and "
+		"no\n"
+		"replay. afxdp: past all queues, without copying where the driver can; frames up "
+		"to\n"
+		"4096 bytes. afpacket: every port; past the queueing discipline where that would\n"
+		"sort frames by flow. The report says which it was, in what mode, and why others\n"
+		"were refused. A capture of PORT sees what afpacket sends through the discipline,\n"
+		"and nothing else: use --tap. file: is a dry run, stamped with the schedule.\n\n"
+		"Frames go from 198.18.0.1\n"
 		"to 198.19.0.1, UDP port 7, and carry a number and the time at their end. bps is\n"
 		"layer 2 with FCS, bpsL1 adds 20 bytes a frame, % is of layer 1 at link speed.\n\n"
 		"A run without --count or --duration lasts 10 seconds, or as long as its streams\n"

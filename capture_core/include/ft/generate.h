@@ -37,6 +37,7 @@ struct ft_generate_settings {
 	uint64_t duration_ns; /* 0: no limit but the default */
 	const char *replay;   /* NULL: generate frames */
 	const char *filter;   /* of the replay; NULL: every frame */
+	const char *tap;      /* a file of every frame handed to the port; NULL: none */
 	const char *report;   /* NULL: none */
 	const char *name;     /* NULL: PROGRAM-PID */
 	bool quiet;

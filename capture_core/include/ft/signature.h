@@ -12,10 +12,20 @@
 #ifndef FT_SIGNATURE_H
 #define FT_SIGNATURE_H
 
-#include <arpa/inet.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __bpf__ /* where there is no C library (bpf/live.bpf.c) */
+#include <linux/types.h>
+
+#include <bpf/bpf_endian.h>
+#define htonl  bpf_htonl
+#define htons  bpf_htons
+#define memcpy __builtin_memcpy
+#else
+#include <arpa/inet.h>
 #include <string.h>
+#endif
 
 /* Room at the end of the UDP payload: the complement and the signature. */
 #define FT_SIGNATURE_ROOM_BYTES 18u

@@ -14,7 +14,9 @@
 #include "ft/clock.h"
 #include "ft/counters.h"
 #include "ft/report.h"
+#include "gen/frame_file.h"
 #include "gen/generate_run.h"
+#include "gen/probe.h"
 
 #define PROGRAM "ft-generate"
 
@@ -95,6 +97,19 @@ static int create_input(struct ft_generate_run *run, struct ft_error *error)
 	return rc;
 }
 
+static int check_files(const struct ft_generate_run *run, struct ft_error *error)
+{
+	const struct ft_generate_settings *settings = run->settings;
+
+	if (settings->tap != NULL && ft_frame_file_check("--tap ", settings->tap, error) != 0)
+		return -EINVAL;
+	if (run->transmit.ifindex != 0)
+		return 0;
+	if (settings->input != NULL)
+		return ft_fail(error, -EINVAL, "-r and -o file: from a file no frame comes back");
+	return 0;
+}
+
 /* Everything that can be judged without opening a port. */
 static int prepare(struct ft_generate_run *run, struct ft_error *error)
 {
@@ -106,10 +121,16 @@ static int prepare(struct ft_generate_run *run, struct ft_error *error)
 	if (rc == 0)
 		rc = ft_transmit_create(settings->output, &run->transmit, error);
 	if (rc == 0)
+		rc = check_files(run, error);
+	if (rc == 0)
 		rc = create_input(run, error);
 	if (rc == 0)
 		rc = settings->replay != NULL ? prepare_replay(run, error)
 					      : ft_generate_prepare_streams(run, error);
+	if (rc == 0 && run->transmit.ifindex == 0 && !run->sender.paced && run->asked == 0)
+		rc = ft_fail(error, -EINVAL,
+			     "-o file: at --rate max it would never end; give a --rate or a "
+			     "--count");
 	return rc;
 }
 
@@ -139,16 +160,60 @@ static int start_receiving(struct ft_generate_run *run, struct ft_error *error)
 /* Where files come and go while the run has no privileges. */
 static int drop_privileges(struct ft_generate_run *run, struct ft_error *error)
 {
-	const char *directories[2] = {ft_manager_directory(run->manager)};
+	const struct ft_generate_settings *settings = run->settings;
+	const char *files[] = {settings->report, settings->tap,
+			       run->transmit.ifindex == 0 ? run->transmit.device : NULL};
+	const char *directories[4] = {ft_manager_directory(run->manager)};
+	char paths[3][PATH_MAX];
 	struct ft_privileges kept;
-	char report[PATH_MAX];
 	unsigned count = 1;
 
-	if (run->settings->report != NULL && strcmp(run->settings->report, "-") != 0) {
-		snprintf(report, sizeof(report), "%s", run->settings->report);
-		directories[count++] = dirname(report);
+	for (unsigned i = 0; i < 3; i++) {
+		if (files[i] == NULL || strcmp(files[i], "-") == 0)
+			continue;
+		snprintf(paths[i], sizeof(paths[i]), "%s", files[i]);
+		directories[count++] = dirname(paths[i]);
 	}
 	return ft_privileges_drop(directories, count, &kept, error);
+}
+
+static void tell_unseen(const struct ft_generate_run *run)
+{
+	const struct ft_transmit *transmit = &run->transmit;
+
+	if (run->settings->quiet)
+		return;
+	for (unsigned i = 0; i < transmit->refused_count; i++)
+		fprintf(stderr, PROGRAM ": not by %s: %s\n", transmit->refused[i].backend,
+			transmit->refused[i].reason.text);
+	fprintf(stderr, PROGRAM ": %s: sends by %s (%s)\n", transmit->device, transmit->ops->name,
+		transmit->mode);
+	if (transmit->unseen && run->settings->tap == NULL)
+		fprintf(stderr,
+			PROGRAM ": %s: a capture of this port does not see these frames; --tap "
+				"FILE.pcapng does\n",
+			transmit->device);
+}
+
+static int open_output(struct ft_generate_run *run, struct ft_error *error)
+{
+	const struct ft_generate_settings *settings = run->settings;
+	struct ft_source *source = run->sender.source;
+	struct ft_repeated repeated;
+	const struct ft_probe probe = {
+		.floods = source->ops->repeats != NULL && source->ops->repeats(source, &repeated),
+		.input = run->input != NULL ? ft_port_name(run->input) : NULL,
+	};
+	int rc = 0;
+
+	if (settings->tap != NULL)
+		rc = ft_frame_file_open("--tap ", settings->tap, run->transmit.device,
+					&run->transmit.tap, error);
+	if (rc == 0)
+		rc = ft_probe_choose(&run->transmit, &probe, error);
+	if (rc == 0)
+		tell_unseen(run);
+	return rc;
 }
 
 /* Every port is open by the end of this, and the first thread not yet started before it. */
@@ -159,7 +224,7 @@ static int open_ports(struct ft_generate_run *run, struct ft_error *error)
 	int rc = open_input(run, error);
 
 	if (rc == 0)
-		rc = ft_transmit_open(&run->transmit, error);
+		rc = open_output(run, error);
 	if (rc == 0 && run->input != NULL)
 		rc = ft_port_start(run->input, error);
 	if (rc == 0 && ft_manager_interrupted(run->manager))
@@ -191,17 +256,16 @@ static void stop_sending(struct ft_generate_run *run)
 static int confirm(struct ft_generate_run *run, struct ft_error *error)
 {
 	uint64_t submitted = ft_count_read(&run->sender.submitted);
-	uint64_t began_ns = ft_clock_monotonic_ns();
-	struct ft_counters counters;
+	uint64_t began_ns = ft_clock_monotonic_ns(), counted;
 
 	do {
 		int rc;
 
 		ft_counters_settle();
-		rc = ft_counters_read(run->transmit.ifindex, &counters, error);
+		rc = ft_transmit_read_count(&run->transmit, &counted, error);
 		if (rc != 0)
 			return rc;
-		run->tx_frames = counters.tx_frames - run->tx_before;
+		run->tx_frames = counted - run->tx_before;
 		if (run->tx_frames >= submitted)
 			return 0;
 		ft_manager_serve(run->manager, SERVE_MS);
@@ -272,12 +336,10 @@ static void fail_run(struct ft_generate_run *run, const struct ft_error *error)
 /* All that happens between opened ports and the report. */
 static int generate(struct ft_generate_run *run, struct ft_error *error)
 {
-	struct ft_counters counters;
-	int rc = ft_counters_read(run->transmit.ifindex, &counters, error);
+	int rc = ft_transmit_read_count(&run->transmit, &run->tx_before, error);
 
 	if (rc != 0)
 		return rc;
-	run->tx_before = counters.tx_frames;
 	run->started_ns = ft_manager_publish(run->manager, error);
 	if (run->started_ns == 0)
 		return -EIO;
@@ -297,6 +359,8 @@ static int generate(struct ft_generate_run *run, struct ft_error *error)
 	stop_receiving(run);
 	if (run->receiver.result != 0)
 		fail_run(run, &run->receiver.error);
+	if (ft_transmit_finish(&run->transmit, error) != 0)
+		fail_run(run, error);
 	return 0;
 }
 
@@ -321,7 +385,7 @@ static void close_all(struct ft_generate_run *run)
 {
 	stop_receiving(run);
 	ft_port_free(run->input);
-	ft_transmit_close(&run->transmit);
+	ft_transmit_free(&run->transmit);
 	ft_guardian_free(run->guardian);
 	ft_stream_set_free(&run->streams);
 	ft_stream_file_free(&run->stream_file);
@@ -340,7 +404,6 @@ int ft_generate_run(const struct ft_generate_settings *settings)
 		return 1;
 	}
 	run->settings = settings;
-	run->transmit.fd = -1;
 	rc = run_generator(run, &error);
 	if (rc == -ECANCELED) {
 		code = 130;

@@ -13,10 +13,6 @@
 #include "gen/sender.h"
 #include "gen/stream.h"
 
-#define FT_GENERATE_TX_BACKEND "afpacket"
-#define FT_GENERATE_TX_MODE    "sendmmsg"
-#define FT_GENERATE_TX_SOURCE  "tx_packets"
-
 /* Owned by the main thread; sender and receiver say what their threads write. */
 struct ft_generate_run {
 	const struct ft_generate_settings *settings;

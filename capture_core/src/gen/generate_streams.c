@@ -49,12 +49,6 @@ static int read_file(struct ft_generate_run *run, struct ft_error *error)
 int ft_generate_prepare_streams(struct ft_generate_run *run, struct ft_error *error)
 {
 	const struct ft_generate_settings *settings = run->settings;
-	const struct ft_stream_limits limits = {
-		.port = run->transmit.device,
-		.max_bytes = run->transmit.max_bytes,
-		.max_tagged_bytes = run->transmit.max_tagged_bytes,
-		.speed_bps = run->transmit.speed_bps,
-	};
 	int rc = read_file(run, error);
 
 	if (rc == 0)
@@ -62,8 +56,9 @@ int ft_generate_prepare_streams(struct ft_generate_run *run, struct ft_error *er
 	if (rc != 0)
 		return rc;
 	ft_signature_draw_run(&run->signature);
-	rc = ft_stream_set_create(&run->stream_file, &limits, &run->signature, &run->streams,
+	rc = ft_stream_set_create(&run->stream_file, &run->transmit, &run->signature, &run->streams,
 				  error);
+	run->transmit.longest_bytes = run->streams.longest_bytes;
 	run->asked = settings->count;
 	/* With a duration too, whichever comes first ends the run. */
 	if (run->streams.asked != 0 && settings->duration_ns == 0 &&

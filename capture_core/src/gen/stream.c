@@ -241,7 +241,28 @@ static void restart(struct ft_source *source)
 	say_due(set);
 }
 
-const struct ft_source_ops ft_stream_ops = {.fill = fill, .restart = restart, .skip = skip};
+static bool repeats(struct ft_source *source, struct ft_repeated *repeated)
+{
+	struct ft_stream_set *set = (struct ft_stream_set *)source;
+	struct ft_stream *stream = &set->streams[0];
+	const struct ft_stream_shape *shape = &stream->shapes[0];
+
+	*repeated = (struct ft_repeated){
+		.frame = stream->slots[0].frame,
+		.bytes = shape->bytes,
+		.room_at = shape->bytes - FT_SIGNATURE_ROOM_BYTES,
+		.number = &stream->number,
+	};
+	return set->top_speed && set->count == 1 && stream->shape_count == 1 &&
+	       stream->op_count == 0 && stream->signature && stream->limit == UINT64_MAX;
+}
+
+const struct ft_source_ops ft_stream_ops = {
+	.fill = fill,
+	.restart = restart,
+	.skip = skip,
+	.repeats = repeats,
+};
 
 /* fill() finds the set by its first member. */
 _Static_assert(offsetof(struct ft_stream_set, source) == 0, "the source comes first");

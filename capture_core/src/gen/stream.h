@@ -16,6 +16,7 @@
 #include "ft/signature.h"
 #include "ft/source.h"
 #include "gen/stream_file.h"
+#include "gen/transmit.h"
 
 /* Fields of a stream that vary. */
 #define FT_STREAM_MAX_OPS 16u
@@ -86,14 +87,6 @@ struct ft_stream {
 	uint8_t *payload;			  /* of the longest frame, without a signature */
 };
 
-/* What the port allows. */
-struct ft_stream_limits {
-	const char *port;
-	uint32_t max_bytes;	   /* of a frame, without FCS */
-	uint32_t max_tagged_bytes; /* of one that begins with an 802.1Q tag */
-	uint64_t speed_bps;	   /* 0: unknown */
-};
-
 struct ft_stream_set {
 	struct ft_source source;
 	struct ft_stream *streams; /* in the order of the file */
@@ -103,13 +96,17 @@ struct ft_stream_set {
 	double requested_pps; /* of all together while none has ended; 0: top speed */
 	struct ft_stream **due; /* a heap, the next one first */
 	unsigned due_count;
-	uint8_t *memory; /* of all slots */
+	uint32_t longest_bytes; /* of a frame, without FCS */
+	uint8_t *memory;	/* of the slots, where it is not the port's */
 };
 
 extern const struct ft_source_ops ft_stream_ops;
 
-/* Make the streams of `file`, which must outlive them. -EINVAL with stream and field, -ENOMEM. */
-int ft_stream_set_create(const struct ft_stream_file *file, const struct ft_stream_limits *limits,
+/*
+ * Make the streams of `file`, which must outlive them, in memory of the port's. -EINVAL with stream
+ * and field, -ENOMEM.
+ */
+int ft_stream_set_create(const struct ft_stream_file *file, struct ft_transmit *transmit,
 			 const struct ft_signature_run *run, struct ft_stream_set *set,
 			 struct ft_error *error);
 

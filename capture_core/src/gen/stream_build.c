@@ -14,6 +14,11 @@
 
 /* Slots do not share cache lines. */
 #define LINE_BYTES 64u
+/* Of a port that sends frames in place (gen/transmit.h). */
+#define CHUNK_BYTES 4096u
+/* Of frames in the port's memory. Where streams need more, they have fewer slots in memory of
+ * their own, and such a port copies them. */
+#define MAX_PORT_BYTES (256u << 20)
 /* Sizes in turn that each have slots of their own, which then never change their shape. */
 #define MAX_SIZES_IN_SLOTS 512u
 /* Of one kind of frame to another at top speed; any that shares divide well. */
@@ -22,7 +27,7 @@
 /* The set in the making. */
 struct build {
 	const struct ft_stream_file *file;
-	const struct ft_stream_limits *limits;
+	struct ft_transmit *transmit; /* whose port allows what */
 	const struct ft_signature_run *run;
 	struct ft_stream_set *set;
 	struct ft_stream_headers *headers; /* of each stream */
@@ -44,11 +49,12 @@ static uint32_t least_bytes(const struct ft_stream_plan *plan, const struct ft_s
 static int check_size(const struct build *build, unsigned i, uint32_t size, bool is_tagged,
 		      struct ft_error *error)
 {
-	const struct ft_stream_limits *limits = build->limits;
+	const struct ft_transmit *transmit = build->transmit;
 	const struct ft_stream_plan *plan = &build->file->streams[i];
 	const struct ft_stream *stream = &build->set->streams[i];
 	uint32_t least = least_bytes(plan, stream) + FT_FCS_BYTES;
-	uint32_t most = (is_tagged ? limits->max_tagged_bytes : limits->max_bytes) + FT_FCS_BYTES;
+	uint32_t most =
+		(is_tagged ? transmit->max_tagged_bytes : transmit->max_bytes) + FT_FCS_BYTES;
 	struct ft_spot spot = spot_of(build, i, "size");
 
 	if (size < least)
@@ -64,7 +70,7 @@ static int check_size(const struct build *build, unsigned i, uint32_t size, bool
 		return ft_spot_fail(&spot, error,
 				    "%u: port '%s' sends at most %u (with FCS); raise its MTU: ip "
 				    "link set %s mtu %u, and the peer's",
-				    size, limits->port, most, limits->port, size - 18);
+				    size, transmit->device, most, transmit->device, size - 18);
 	return 0;
 }
 
@@ -167,7 +173,7 @@ static int find_pace(const struct build *build, unsigned i, struct ft_pace *pace
 	}
 	if (!plan->rate_given)
 		rate.value = rate.value * (double)plan->share / (double)build->shares;
-	if (ft_pace_set(pace, &rate, build->limits->speed_bps, &why) != 0)
+	if (ft_pace_set(pace, &rate, build->transmit->speed_bps, &why) != 0)
 		return ft_spot_fail(&spot, error, "%s", why.text);
 	return 0;
 }
@@ -179,7 +185,7 @@ static ft_fine_time wire_time(const struct build *build, uint32_t bytes)
 	struct ft_error ignored;
 	struct ft_pace pace;
 
-	if (ft_pace_set(&pace, &whole, build->limits->speed_bps, &ignored) != 0)
+	if (ft_pace_set(&pace, &whole, build->transmit->speed_bps, &ignored) != 0)
 		return 0;
 	return ft_pace_cost(&pace, bytes);
 }
@@ -232,16 +238,6 @@ static int build_stream(struct build *build, unsigned i, struct ft_error *error)
 	return rc == 0 ? build_schedule(build, i, error) : rc;
 }
 
-/* So many that no slot is in two frames of a batch, and where it can be none changes its size. */
-static unsigned count_slots(const struct ft_stream *stream)
-{
-	unsigned count = FT_TRANSMIT_BATCH, sizes = stream->shape_count;
-
-	if (stream->shapes_random || sizes > MAX_SIZES_IN_SLOTS)
-		return count;
-	return (count + sizes - 1) / sizes * sizes;
-}
-
 static uint32_t longest_bytes(const struct ft_stream *stream)
 {
 	uint32_t longest = 0;
@@ -252,50 +248,79 @@ static uint32_t longest_bytes(const struct ft_stream *stream)
 	return longest;
 }
 
-static size_t slot_bytes(const struct ft_stream *stream)
+/* Where a slot goes from `at` on: on cache lines of its own, and within a chunk if it fits one. */
+static size_t place_slot(size_t at, size_t bytes)
 {
-	return (longest_bytes(stream) + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
+	at = (at + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
+	if (bytes <= CHUNK_BYTES && at % CHUNK_BYTES + bytes > CHUNK_BYTES)
+		at = (at + CHUNK_BYTES - 1) / CHUNK_BYTES * CHUNK_BYTES;
+	return at;
+}
+
+/*
+ * Decide how many slots each stream has, when no slot may be needed again before `in_flight`
+ * further frames, and where it can be none changes its size. Returns the bytes of all.
+ */
+static size_t count_slots(struct ft_stream_set *set, unsigned in_flight)
+{
+	size_t end = 0;
+
+	for (unsigned i = 0; i < set->count; i++) {
+		struct ft_stream *stream = &set->streams[i];
+		uint32_t bytes = longest_bytes(stream), sizes = stream->shape_count;
+
+		stream->slot_count = in_flight;
+		if (!stream->shapes_random && sizes <= MAX_SIZES_IN_SLOTS)
+			stream->slot_count = (in_flight + sizes - 1) / sizes * sizes;
+		for (unsigned j = 0; j < stream->slot_count; j++)
+			end = place_slot(end, bytes) + bytes;
+		if (set->longest_bytes < bytes)
+			set->longest_bytes = bytes;
+	}
+	return end;
 }
 
 /* Whole frames; those that may change their size have all of the payload behind them. */
-static void fill_slots(const struct build *build, unsigned i, uint8_t *at)
+static void fill_slots(const struct build *build, unsigned i, uint8_t *memory, size_t *end)
 {
 	const struct ft_stream_headers *headers = &build->headers[i];
 	struct ft_stream *stream = &build->set->streams[i];
-	uint32_t payload_bytes = longest_bytes(stream) - stream->payload_at;
+	uint32_t bytes = longest_bytes(stream);
 
-	for (unsigned j = 0; j < stream->slot_count; j++, at += slot_bytes(stream)) {
+	for (unsigned j = 0; j < stream->slot_count; j++) {
 		struct ft_stream_slot *slot = &stream->slots[j];
+		size_t at = place_slot(*end, bytes);
 
-		slot->frame = at;
+		*end = at + bytes;
+		slot->frame = memory + at;
 		slot->shape = &stream->shapes[j % stream->shape_count];
-		memcpy(at, headers->bytes, headers->count);
-		memcpy(at + headers->count, stream->payload, payload_bytes);
-		ft_stream_put_shape(stream, slot->shape, at);
+		memcpy(slot->frame, headers->bytes, headers->count);
+		memcpy(slot->frame + headers->count, stream->payload, bytes - headers->count);
+		ft_stream_put_shape(stream, slot->shape, slot->frame);
 	}
 }
 
 static int build_slots(const struct build *build, struct ft_error *error)
 {
 	struct ft_stream_set *set = build->set;
-	size_t bytes = 0;
-	uint8_t *at;
+	size_t bytes = count_slots(set, build->transmit->slots_in_flight), end = 0;
+	uint8_t *memory;
 
+	if (bytes <= MAX_PORT_BYTES) {
+		memory = ft_transmit_memory(build->transmit, bytes);
+	} else {
+		bytes = count_slots(set, FT_TRANSMIT_BATCH);
+		memory = set->memory = malloc(bytes);
+	}
+	if (memory == NULL)
+		return ft_fail(error, -ENOMEM, "streams: no memory for %zu bytes of frames", bytes);
 	for (unsigned i = 0; i < set->count; i++) {
 		struct ft_stream *stream = &set->streams[i];
 
-		stream->slot_count = count_slots(stream);
 		stream->slots = calloc(stream->slot_count, sizeof(*stream->slots));
 		if (stream->slots == NULL)
 			return ft_fail(error, -ENOMEM, "streams: out of memory");
-		bytes += stream->slot_count * slot_bytes(stream);
-	}
-	at = set->memory = aligned_alloc(LINE_BYTES, bytes);
-	if (at == NULL)
-		return ft_fail(error, -ENOMEM, "streams: out of memory");
-	for (unsigned i = 0; i < set->count; i++) {
-		fill_slots(build, i, at);
-		at += set->streams[i].slot_count * slot_bytes(&set->streams[i]);
+		fill_slots(build, i, memory, &end);
 	}
 	return 0;
 }
@@ -335,11 +360,11 @@ static int build_set(struct build *build, struct ft_error *error)
 	return rc == 0 ? build_slots(build, error) : rc;
 }
 
-int ft_stream_set_create(const struct ft_stream_file *file, const struct ft_stream_limits *limits,
+int ft_stream_set_create(const struct ft_stream_file *file, struct ft_transmit *transmit,
 			 const struct ft_signature_run *run, struct ft_stream_set *set,
 			 struct ft_error *error)
 {
-	struct build build = {.file = file, .limits = limits, .run = run, .set = set};
+	struct build build = {.file = file, .transmit = transmit, .run = run, .set = set};
 	int rc;
 
 	*set = (struct ft_stream_set){.source.ops = &ft_stream_ops};
