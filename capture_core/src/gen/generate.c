@@ -27,6 +27,8 @@
 #define RESIDUAL_NS (2 * FT_NS_PER_SECOND)
 /* How long an adapter's counter may lag behind the frames: some drivers ask it once a second. */
 #define CONFIRM_NS (2 * FT_NS_PER_SECOND)
+/* An adapter that was reset needs seconds to find its link again. */
+#define LINK_WAIT_NS (5 * FT_NS_PER_SECOND)
 /* Frames that the port took but did not send are made up for so often. */
 #define TOP_UP_ROUNDS 3u
 
@@ -81,18 +83,20 @@ static int prepare_replay(struct ft_generate_run *run, struct ft_error *error)
 
 static int create_input(struct ft_generate_run *run, struct ft_error *error)
 {
+	/* Latency is between stamps of one clock, so both are the host's. */
 	static const struct ft_port_options options = {
 		.directions = FT_DIRECTION_IN,
 		.snap_bytes = RECEIVE_SNAP_BYTES,
 		.buffer_bytes = RECEIVE_BUFFER_BYTES,
 		.promiscuous = true,
+		.stamps = FT_STAMPS_HOST,
 	};
 	int rc;
 
 	if (run->settings->input == NULL)
 		return 0;
 	rc = ft_port_create(run->settings->input, &options, &run->input, error);
-	if (rc == 0 && ft_port_waits(run->input))
+	if (rc == 0 && ft_port_ifindex(run->input) == 0)
 		rc = ft_fail(error, -EINVAL, "-r %s: not an interface", run->settings->input);
 	return rc;
 }
@@ -134,16 +138,35 @@ static int prepare(struct ft_generate_run *run, struct ft_error *error)
 	return rc;
 }
 
+/* Frames that queues share come in no order: what was reordered by whom could not be told. */
+static int check_queues(const struct ft_generate_run *run, struct ft_error *error)
+{
+	unsigned queues = ft_port_queue_count(run->input);
+	const char *name = ft_port_name(run->input);
+
+	if (queues == 1)
+		return 0;
+	return ft_fail(error, -EINVAL,
+		       "-r %s: %u queues would lose the order of the frames, which is counted; "
+		       "use -r afpacket:%s, which takes all frames by one",
+		       run->settings->input, queues, name);
+}
+
 static int open_input(struct ft_generate_run *run, struct ft_error *error)
 {
+	bool is_signed = run->settings->replay == NULL && run->streams.is_signed;
 	int rc;
 
 	if (run->input == NULL)
 		return 0;
 	run->receiver.port = run->input;
-	run->receiver.run = run->settings->replay == NULL ? &run->signature : NULL;
-	rc = ft_guardian_start(false, &run->guardian, error);
-	return rc == 0 ? ft_port_open(run->input, error) : rc;
+	run->receiver.run = is_signed ? &run->signature : NULL;
+	rc = ft_receiver_create(&run->receiver, is_signed ? run->streams.count : 0, error);
+	if (rc == 0)
+		rc = ft_guardian_start(false, &run->guardian, error);
+	if (rc == 0)
+		rc = ft_port_open(run->input, error);
+	return rc == 0 ? check_queues(run, error) : rc;
 }
 
 static int start_receiving(struct ft_generate_run *run, struct ft_error *error)
@@ -333,11 +356,60 @@ static void fail_run(struct ft_generate_run *run, const struct ft_error *error)
 	ft_manager_alarm(run->manager, "%s", error->text);
 }
 
-/* All that happens between opened ports and the report. */
-static int generate(struct ft_generate_run *run, struct ft_error *error)
+/* From here on what happens to ports and clock is held against the run. */
+static int begin_watch(struct ft_generate_run *run, struct ft_error *error)
+{
+	uint64_t began_ns = ft_clock_monotonic_ns();
+
+	if (run->transmit.ifindex != 0)
+		ft_watch_add_link(&run->watch, run->transmit.device, run->transmit.ifindex);
+	if (run->input != NULL)
+		ft_watch_add(&run->watch, run->input);
+	ft_watch_look_now(&run->watch, run->manager);
+	for (unsigned i = 0; i < run->watch.link_count; i++) {
+		struct ft_watched_link *link = &run->watch.links[i];
+
+		while (link->down_ns != 0 && !ft_manager_interrupted(run->manager)) {
+			if (ft_clock_monotonic_ns() - began_ns > LINK_WAIT_NS)
+				return ft_fail(error, -ENETDOWN,
+					       "port '%s' has no link; check the cable and that "
+					       "the other end is up",
+					       link->name);
+			ft_manager_serve(run->manager, SERVE_MS);
+			ft_watch_look_now(&run->watch, run->manager);
+		}
+		link->changes_had = 0;
+	}
+	return 0;
+}
+
+/* What the ports have counted before the first frame. */
+static int begin_counts(struct ft_generate_run *run, struct ft_error *error)
 {
 	int rc = ft_transmit_read_count(&run->transmit, &run->tx_before, error);
 
+	if (rc == 0 && run->input != NULL)
+		rc = ft_receive_port_begin(&run->receive_port, ft_port_ifindex(run->input), error);
+	return rc;
+}
+
+/* And after the last one. */
+static void end_counts(struct ft_generate_run *run)
+{
+	struct ft_error error;
+
+	ft_watch_look_now(&run->watch, run->manager);
+	if (run->input != NULL && ft_receive_port_end(&run->receive_port, &error) != 0)
+		fail_run(run, &error);
+}
+
+/* All that happens between opened ports and the report. */
+static int generate(struct ft_generate_run *run, struct ft_error *error)
+{
+	int rc = begin_watch(run, error);
+
+	if (rc == 0)
+		rc = begin_counts(run, error);
 	if (rc != 0)
 		return rc;
 	run->started_ns = ft_manager_publish(run->manager, error);
@@ -359,6 +431,7 @@ static int generate(struct ft_generate_run *run, struct ft_error *error)
 	stop_receiving(run);
 	if (run->receiver.result != 0)
 		fail_run(run, &run->receiver.error);
+	end_counts(run);
 	if (ft_transmit_finish(&run->transmit, error) != 0)
 		fail_run(run, error);
 	return 0;
@@ -385,6 +458,8 @@ static void close_all(struct ft_generate_run *run)
 {
 	stop_receiving(run);
 	ft_port_free(run->input);
+	ft_receiver_free(&run->receiver);
+	ft_watch_close(&run->watch);
 	ft_transmit_free(&run->transmit);
 	ft_guardian_free(run->guardian);
 	ft_stream_set_free(&run->streams);

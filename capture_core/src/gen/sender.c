@@ -6,7 +6,9 @@
  * allocates nothing and touches no file.
  *
  * Each frame is due at an absolute time. A late sender sends all that is due at once, so that
- * batches form by themselves and the average rate holds.
+ * batches form by themselves and the average rate holds. All frames of a batch carry the time when
+ * it was about to be handed to the port: no frame can have left earlier, the last one left later by
+ * up to what handing over took, which is measured.
  */
 #include "gen/sender.h"
 
@@ -26,6 +28,7 @@ struct schedule {
 	uint64_t end_ns;     /* nothing is due from here on */
 	uint64_t overrun_ns; /* nothing is sent from here on */
 	uint64_t started_utc_ns;
+	uint64_t late_ns; /* of the latest batch */
 };
 
 /* When the next frame is due (monotonic). */
@@ -53,7 +56,7 @@ static struct schedule begin_schedule(const struct ft_sender *sender)
 }
 
 /* Wait until the next frame is due. Returns the time, 0 when there is none to send any more. */
-static uint64_t wait_turn(struct ft_sender *sender, const struct schedule *schedule)
+static uint64_t wait_turn(struct ft_sender *sender, struct schedule *schedule)
 {
 	uint64_t now_ns, next_ns = due_ns(sender, schedule);
 
@@ -68,8 +71,9 @@ static uint64_t wait_turn(struct ft_sender *sender, const struct schedule *sched
 		sender->behind = sender->paced;
 		return 0;
 	}
-	if (sender->paced && now_ns - next_ns > ft_count_read(&sender->late_max_ns))
-		ft_count_set(&sender->late_max_ns, now_ns - next_ns);
+	schedule->late_ns = now_ns - next_ns;
+	if (sender->paced && schedule->late_ns > ft_count_read(&sender->late_max_ns))
+		ft_count_set(&sender->late_max_ns, schedule->late_ns);
 	return now_ns;
 }
 
@@ -107,7 +111,15 @@ static int send_batch(struct ft_sender *sender, unsigned batch)
 	return 0;
 }
 
-static int send_all(struct ft_sender *sender, const struct schedule *schedule)
+static void note_handover(struct ft_sender *sender, uint64_t handover_ns)
+{
+	ft_count_add(&sender->batches, 1);
+	ft_count_add(&sender->handover_ns, handover_ns);
+	if (handover_ns > ft_count_read(&sender->handover_max_ns))
+		ft_count_set(&sender->handover_max_ns, handover_ns);
+}
+
+static int send_all(struct ft_sender *sender, struct schedule *schedule)
 {
 	const struct ft_source *source = sender->source;
 	uint64_t submitted = ft_count_read(&sender->submitted), now_ns;
@@ -122,13 +134,14 @@ static int send_all(struct ft_sender *sender, const struct schedule *schedule)
 			left < FT_TRANSMIT_BATCH ? (unsigned)left : FT_TRANSMIT_BATCH);
 
 		rc = send_batch(sender, batch);
+		note_handover(sender, ft_clock_monotonic_ns() - now_ns);
 		submitted = ft_count_read(&sender->submitted);
 	}
 	return rc;
 }
 
 /* The port makes the frames, at top speed. */
-static int flood(struct ft_sender *sender, const struct schedule *schedule)
+static int flood(struct ft_sender *sender, struct schedule *schedule)
 {
 	uint64_t submitted = ft_count_read(&sender->submitted);
 	struct ft_repeated repeated;
@@ -161,23 +174,30 @@ static uint64_t end_time(const struct ft_sender *sender, const struct schedule *
 	return ft_clock_monotonic_ns();
 }
 
+/* N frames at a rate take N intervals, although the last is not waited for. */
+static void note_end(struct ft_sender *sender, const struct schedule *schedule)
+{
+	uint64_t now_ns = end_time(sender, schedule), next_ns = due_ns(sender, schedule);
+	bool early = next_ns > now_ns && next_ns != UINT64_MAX && !atomic_load(&sender->stop);
+
+	if (sender->paced && next_ns == UINT64_MAX)
+		sender->overrun_ns += schedule->late_ns;
+	else if (sender->paced && next_ns < now_ns)
+		sender->overrun_ns += now_ns - next_ns;
+	sender->elapsed_ns += (early ? next_ns : now_ns) - schedule->started_ns;
+	sender->ended_ns = ft_clock_utc_ns();
+}
+
 static void *run(void *argument)
 {
 	struct ft_sender *sender = argument;
 	struct schedule schedule = begin_schedule(sender);
-	uint64_t now_ns, next_ns;
 
 	sender->source->ops->restart(sender->source);
 	sender->result =
 		(ft_transmit_floods(sender->transmit) ? flood : send_all)(sender, &schedule);
 	ft_transmit_drain(sender->transmit);
-	now_ns = end_time(sender, &schedule);
-	next_ns = due_ns(sender, &schedule);
-	/* N frames at a rate take N intervals, although the last is not waited for. */
-	if (next_ns > now_ns && next_ns != UINT64_MAX && !atomic_load(&sender->stop))
-		now_ns = next_ns;
-	sender->elapsed_ns += now_ns - schedule.started_ns;
-	sender->ended_ns = ft_clock_utc_ns();
+	note_end(sender, &schedule);
 	/* Release: everything above is read by the main thread once it sees `ended`. */
 	atomic_store_explicit(&sender->ended, true, memory_order_release);
 	return NULL;
