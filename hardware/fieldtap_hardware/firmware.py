@@ -176,7 +176,7 @@ def _from_nvmupdate(items: Iterable[Item], ports: Sequence[Port], channel: str) 
         segment_and_bus = f"{int(parts[0], 16):02d}:{int(parts[1], 16):03d}"  # decimal, it prints
         if item := by_bus.get(segment_and_bus):
             available = "an update" if item.text("status") == "Update available" else None
-            found[port.name] = _firmware(port, channel, item.text("version"), available=available)
+            found[port.name] = _firmware(port, channel, item.text("ver_hex"), available=available)
     return found
 
 

@@ -8,7 +8,6 @@ from fieldtap_hardware.explain.text import Recording, key_of, note_error, refuse
 RULER = re.compile(r"=+(?: +=+){3,8}")
 ENTRY = re.compile(r"([0-9]{1,3})\) .*")
 VERSION = re.compile(r"[0-9a-f.]+ ?\([0-9a-f.]+\)|[0-9a-f]+(?:\.[0-9a-f]+)*|N/A|", re.IGNORECASE)
-COLUMNS = {"description": "description", "ver_hex": "version", "devid": "device_id"}
 SUBJECT_COLUMN = "s_b"
 
 
@@ -36,8 +35,8 @@ def parse(recording: Recording, draft: Draft) -> None:
     for number, item in enumerate(draft.items):
         bus = item.values.get(SUBJECT_COLUMN)
         draft.items[number] = type(item)(str(bus or item.subject), item.values)
-        draft.require(draft.items[number], ("description", "version", "device_id", "status"))
-        if not VERSION.fullmatch(str(item.values.get("version", ""))):
+        draft.require(draft.items[number], ("description", "ver_hex", "dev_id", "status"))
+        if not VERSION.fullmatch(str(item.values.get("ver_hex", ""))):
             draft.doubt(f"{draft.items[number].subject}: its version is garbled")
 
 
@@ -48,7 +47,7 @@ def _columns(headings: str, ruler: str) -> list[tuple[str, slice]]:
     ends: list[int | None] = [*starts[1:], None]
     slices = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
     keys = [key_of(headings[place]) for place in slices]
-    return [(COLUMNS.get(key, key), place) for key, place in zip(keys, slices, strict=True)]
+    return list(zip(keys, slices, strict=True))
 
 
 def _put(values: Values, columns: list[tuple[str, slice]], text: str) -> None:
