@@ -240,6 +240,30 @@ def test_other_forms_of_a_tool_are_read_too(
 
 
 @pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        (
+            "01:00.0 0200: 1924:0903 (rev 01)\n",
+            {"class_id": "0200", "vendor_id": "1924", "device_id": "0903", "rev": "01"},
+        ),
+        (
+            (
+                "0000:00:1c.0 PCI bridge: Intel Port\n\tControl: I/O+\n"
+                "\tI/O behind bridge: e000-efff [size=4K]\n\tBridgeCtl: Parity-\n\t\tPriDiscTmr-\n\n"
+            ),
+            {"class": "PCI bridge", "i_o_behind_bridge": "e000-efff [size=4K]"},
+        ),
+        ("01:00.0 3D controller: NVIDIA GP100\n", {"class": "3D controller"}),
+    ],
+)
+def test_pci_devices_are_read_in_every_form(text: str, values: dict[str, object]) -> None:
+    explanation = read("lspci", text)
+    assert explanation.reason is None
+    (item,) = explanation.items
+    assert {key: item.values.get(key) for key in values} == values
+
+
+@pytest.mark.parametrize(
     ("tool", "text", "verdict", "reason"),
     [
         ("devlink", '{"info":{}}\n', "not_applicable", "no device"),

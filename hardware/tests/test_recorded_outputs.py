@@ -5,12 +5,15 @@ holds the values that a reader finds in each.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import cast
 
 import pytest
 import recorded
 from fieldtap_hardware.explain import Explanation, explain
+from fieldtap_hardware.explain.text import key_of
+from fieldtap_hardware.licensed_apps import APPS
 
 EXPECTED = json.loads(Path(__file__).with_name("recorded_values.json").read_text())
 
@@ -105,3 +108,22 @@ def test_the_log_of_ptp_daemons_gives_the_last_state_and_offset_of_each() -> Non
     assert (phc2sys["freq_ppb"], phc2sys["delay_ns"]) == (-77619, 1260)
     assert explanation.verdict == "unknown"  # some lines of it were broken on purpose
     assert "figures are garbled" in (explanation.reason or "")
+
+
+def rows(name: str) -> list[list[str]]:
+    lines = recorded.read(name).decode().strip().split("\n")
+    return [line.split("\t") for line in lines[1:]]
+
+
+def test_licensed_applications_are_those_of_the_vendors_header() -> None:
+    assert [[hex(app.bit), app.name] for app in APPS] == rows("sf-licensed-app-ids.tsv")
+
+
+def test_every_setting_that_sfboot_is_known_to_print_is_read_as_printed() -> None:
+    text = recorded.read("sfboot.two-adapters.puppet.txt").decode()
+    for field, printed, _ in rows("sfboot.vocabulary.tsv"):
+        label = field.capitalize()
+        changed = re.sub(rf"({label} {{2,}}).*", rf"\g<1>{printed}", text)
+        explanation = explain("sfboot", changed.encode())
+        assert explanation.verdict == "ok"
+        assert {item.values[key_of(label)] for item in explanation.items} == {printed}

@@ -12,10 +12,10 @@ SHAPES = {
     "Flags": re.compile(r"[a-z0-9-]+"),
     "Plugin": re.compile(r"[a-z0-9_-]+"),
     "Protocol": re.compile(r"[\w.-]+"),
-    "Version": re.compile(r"[\w .:+-]+"),
+    "Version": re.compile(r"[\w .:+~()/-]+"),
     "VersionFormat": re.compile(r"[a-z0-9-]+"),
-    "VendorId": re.compile(r"[\w:.|-]+"),
-    "VendorIds": re.compile(r"[\w:.-]+"),
+    "VendorId": re.compile(r"[\w:.|, ()-]+"),
+    "VendorIds": re.compile(r"[\w:., ()-]+"),
 }
 
 

@@ -13,11 +13,12 @@ from fieldtap_hardware.explain.text import (
 
 ADDRESS = r"(?:[0-9a-f]{2,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f]"
 HEADER = re.compile(
-    rf"({ADDRESS}) ([A-Z][^:\[]{{0,60}}?)(?: \[([0-9a-f]{{4}})\])?: (\S.*?)"
+    rf"({ADDRESS}) ([A-Z0-9][^:\[]{{0,60}}?)(?: \[([0-9a-f]{{4}})\])?: (\S.*?)"
     r"(?: \(rev ([0-9a-f]{2})\))?(?: \(prog-if ([0-9a-f]{2})(?: \[.*\])?\))?"
 )
-IDS = re.compile(r"(.*?) ?\[([0-9a-f]{4}):([0-9a-f]{4})\]")
-ROW = re.compile(r"([A-Z][A-Za-z0-9 -]{0,40}): ?(.*)")
+IDS = re.compile(r"(.*?) ?\[?([0-9a-f]{4}):([0-9a-f]{4})\]?")
+CLASS_ID = re.compile(r"[0-9a-f]{4}")
+ROW = re.compile(r"([A-Z][A-Za-z0-9 /-]{0,40}): ?(.*)")
 DETAIL = re.compile(r"([A-Za-z0-9/ \[\]&<>-]{1,40}):? ?(.*)")
 
 TAGGED = re.compile(r"([A-Z][A-Za-z]{1,12}):\s*(.*)")
@@ -123,13 +124,15 @@ def _put_header(values: Values, header: re.Match[str]) -> None:
     for key, text in (("class_id", header[3]), ("rev", header[5]), ("prog_if", header[6])):
         if text:
             values[key] = text
+    if CLASS_ID.fullmatch(header[2]):  # -n: numbers alone
+        values["class_id"] = header[2]
     _put_pair(values, "", header[4])
 
 
 def _put_pair(values: Values, prefix: str, text: str) -> None:
     """Vendor and device are one text in these forms; with -nn both ids follow it."""
     match = IDS.fullmatch(text)
-    values[prefix or "device"] = match[1] if match else text
+    values[prefix or "device"] = match[1] or text if match else text
     if match:
         values[f"{prefix}_vendor_id".strip("_")] = match[2]
         values[f"{prefix}_device_id".strip("_")] = match[3]

@@ -14,7 +14,7 @@ from fieldtap_hardware.explain.text import (
 BANNER = re.compile(r".*\b(?:sfboot|boot configuration) utility(?: \[(v[0-9][0-9.]*)\])?", re.I)
 COPYRIGHT = re.compile(r"Copyright\b.*")
 PORT = re.compile(r"([\w.@-]{1,32}):")
-ROW = re.compile(r"([A-Z][A-Za-z /-]{0,40}?) {2,}(\S.*)")
+ROW = re.compile(r"([A-Z][A-Za-z0-9 ()/-]{0,40}?) {2,}(\S.*)")
 NOTE = re.compile(r"\(([A-Z][A-Za-z ]{0,40}): (\S.*)\)")
 NAME = re.compile(r"[\w.@-]{1,32}")
 # SFN7000 and later have the first row, and then the last; older ones end with interrupt limits.

@@ -13,10 +13,11 @@ PREAMBLE = re.compile(r"Copyright\b.*|Loading firmware images from \S.*|- run .*
 PORT = re.compile(r"([\w.:@-]{1,32}) - MAC: ([0-9A-Fa-f]{2}(?:[-:][0-9A-Fa-f]{2}){5})")
 ROW = re.compile(r"([A-Za-z][A-Za-z /-]{0,40}?) ?: +(\S.*)")
 LABEL_ENDS = ("version", "type", "family", "bundle", "bootloader", "name", "number")
-VERSION = re.compile(r"v?[0-9]+(?:\.[0-9]+)*(?: \S.*)?")
+VERSION = re.compile(r"v?[0-9]+(?:\.[0-9]+)*(?: \S.*)?|N/A|none|unknown|not [a-z]+", re.IGNORECASE)
 UP_TO_DATE = re.compile(r"The (\S.{0,40}?)(?: firmware)? is up to date\.?")
-NEWER = re.compile(
-    r"This utility contains (?:a )?(?:more recent|newer) (\S.{0,40}?)(?: firmware)? \[(v?[0-9.]+)\]"
+CARRIED = re.compile(
+    r"This utility contains (?:an? )?(more recent|newer|older) (\S.{0,40}?)(?: firmware)? "
+    r"\[(v?[0-9.]+)\]"
 )
 UPDATING = re.compile(
     r"(\S{1,32}): updating (\S.{0,40}?)(?: firmware)? from v?([0-9.]+) to v?([0-9.]+)"
@@ -66,8 +67,9 @@ class _Sfupdate:
             self.judged = False
         elif match := UP_TO_DATE.fullmatch(line.text):
             self._judge("up_to_date", match[1])
-        elif match := NEWER.fullmatch(line.text):
-            self._judge(f"available_{key_of(match[1])}", match[2])
+        elif match := CARRIED.fullmatch(line.text):
+            age = "older" if match[1] == "older" else "available"
+            self._judge(f"{age}_{key_of(match[2])}", match[3])
         elif (match := ROW.fullmatch(line.text)) and self.draft.items and line.indent:
             return self._row(self.draft.items[-1], match[1], match[2])
         else:

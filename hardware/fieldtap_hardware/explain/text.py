@@ -21,7 +21,9 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 # "user@host:~$ command", "[root@host ~]# command", "# command": what a terminal shows around it.
-PROMPT = re.compile(r"\s*(?:\[?[\w.-]+@[\w.-]+[^#$>]{0,200}[#$]|[#$])(?:\s.*)?")
+PROMPT = re.compile(
+    r"\s*(?:\[?[\w.-]+@[\w.-]+[^#$>]{0,200}[#$]|[#$])(?:\s.*)?|(?:\[sudo\] p|P)assword.*:"
+)
 ERROR = re.compile(
     r".*\b(?:error\b|answers:|cannot\b|can't\b|could not\b|failed\b|not found$|no such device"
     r"|permission denied|operation not permitted|not supported$|must be root).*",
