@@ -249,7 +249,8 @@ def test_other_forms_of_a_tool_are_read_too(
         (
             (
                 "0000:00:1c.0 PCI bridge: Intel Port\n\tControl: I/O+\n"
-                "\tI/O behind bridge: e000-efff [size=4K]\n\tBridgeCtl: Parity-\n\t\tPriDiscTmr-\n\n"
+                "\tI/O behind bridge: e000-efff [size=4K]\n"
+                "\tBridgeCtl: Parity-\n\t\tPriDiscTmr-\n\n"
             ),
             {"class": "PCI bridge", "i_o_behind_bridge": "e000-efff [size=4K]"},
         ),
