@@ -8,7 +8,12 @@
 
 #include "ft/units.h"
 
+struct ft_ranges;
+struct ft_rewrite;
+
 #define FT_GENERATE_MAX_SIZES 64u
+#define FT_GENERATE_MIN_SPEED 1e-6
+#define FT_GENERATE_MAX_SPEED 1e6
 
 struct ft_generate_settings {
 	const char *output;
@@ -16,13 +21,18 @@ struct ft_generate_settings {
 	unsigned size_count;
 	uint32_t sizes[FT_GENERATE_MAX_SIZES]; /* with FCS, sent in turn */
 	struct ft_rate rate;
-	bool rate_given;      /* a replay without a rate keeps the file's timing */
-	uint64_t count;	      /* 0: no limit */
-	uint64_t duration_ns; /* 0: no limit */
-	const char *replay;   /* NULL: generate frames */
-	const char *filter;   /* of the replay; NULL: every frame */
-	const char *report;   /* NULL: none */
-	const char *name;     /* NULL: PROGRAM-PID */
+	bool rate_given;		 /* a replay without a rate keeps the file's timing */
+	uint64_t count;			 /* 0: no limit */
+	uint64_t duration_ns;		 /* 0: no limit */
+	const char *replay;		 /* NULL: generate frames */
+	double speed;			 /* of a replay by the file's timing; 0: not given */
+	uint64_t loops;			 /* passes over the file; 0: until the run ends otherwise */
+	const char *filter;		 /* of the replay; NULL: every frame */
+	const struct ft_ranges *packets; /* of the replay, by number in the file; NULL: all */
+	uint64_t from_ns, to_ns;	 /* and by stamp: from_ns <= stamp < to_ns */
+	struct ft_rewrite *rewrite;	 /* NULL: frames stay as they are */
+	const char *report;		 /* NULL: none */
+	const char *name;		 /* NULL: PROGRAM-PID */
 	bool quiet;
 };
 

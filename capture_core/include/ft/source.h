@@ -17,7 +17,8 @@ struct ft_source;
 struct ft_source_ops {
 	/*
 	 * Give the frames that are due up to `until` (after the start), in order, at most `room`,
-	 * and at least one where `due` is not after `until`; then set `due`. `sent_ns` (UTC) is the
+	 * and at least one where `due` is not after `until`; then set `due`. A source that is read
+	 * while it is sent may have none at the moment: ask again soon. `sent_ns` (UTC) is the
 	 * time that signed frames carry. Returns their number. Called by the sender's thread only;
 	 * a frame's bytes stay until FT_TRANSMIT_BATCH further frames were given.
 	 */
@@ -32,7 +33,8 @@ struct ft_source_ops {
 
 struct ft_source {
 	const struct ft_source_ops *ops;
-	ft_fine_time due; /* of the next frame, after the start */
+	ft_fine_time due;  /* of the next frame, after the start */
+	ft_fine_time ends; /* with FT_SOURCE_END: when one more would have been due; 0: not told */
 };
 
 #endif

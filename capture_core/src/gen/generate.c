@@ -3,12 +3,13 @@
 #include "ft/generate.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "ctl/privileges.h"
 #include "ft/clock.h"
@@ -28,49 +29,83 @@
 /* Frames that the port took but did not send are made up for so often. */
 #define TOP_UP_ROUNDS 3u
 
-/* Asked before each reading of the capture: a FIFO that nobody fills must not outlast Ctrl-C. */
-static bool may_read(void *context, int fd)
+/* A FIFO that nobody fills must not outlast Ctrl-C. */
+static bool is_interrupted(void *context)
 {
-	struct ft_generate_run *run = context;
-	struct pollfd waiter = {.fd = fd, .events = POLLIN};
+	return ft_manager_interrupted(((struct ft_generate_run *)context)->manager) != 0;
+}
 
-	while (!ft_manager_interrupted(run->manager)) {
-		if (poll(&waiter, 1, 50) != 0)
-			return true;
-	}
-	return false;
+/* How many frames a replay has to send; 0 where only its end will tell. */
+static uint64_t frames_asked(const struct ft_generate_run *run)
+{
+	const struct ft_generate_settings *settings = run->settings;
+	uint64_t frames = run->replay.frame_count * run->replay.loops;
+
+	if (settings->duration_ns != 0 || run->replay.ring != NULL || frames == 0)
+		return settings->count;
+	return settings->count != 0 && settings->count < frames ? settings->count : frames;
+}
+
+/* The mean of a file in memory; else only frames a second are known before they are read. */
+static double replay_pps(const struct ft_generate_run *run)
+{
+	const struct ft_replay *replay = &run->replay;
+	ft_fine_time cost = run->pace.per_frame;
+	uint64_t frames = replay->frame_count;
+
+	if (replay->file_timing || (frames == 0 && run->pace.per_byte != 0))
+		return 0;
+	if (frames != 0)
+		cost += (replay->data_bytes + frames * FT_FCS_BYTES) * run->pace.per_byte / frames;
+	return ft_pace_pps(cost);
 }
 
 static int prepare_replay(struct ft_generate_run *run, struct ft_error *error)
 {
 	const struct ft_generate_settings *settings = run->settings;
-	const struct ft_reader_wait wait = {.may_read = may_read, .context = run};
-	const struct ft_replay_limits limits = {
-		.port = run->transmit.device,
-		.max_bytes = run->transmit.max_bytes,
-		.max_tagged_bytes = run->transmit.max_tagged_bytes,
-	};
-	size_t frames;
-	int rc = ft_replay_load(settings->replay, settings->filter, &limits, &wait, &run->replay,
-				error);
+	int rc;
 
+	run->replay_settings = (struct ft_replay_settings){
+		.path = settings->replay,
+		.filter = settings->filter,
+		.packets = settings->packets,
+		.from_ns = settings->from_ns,
+		.to_ns = settings->to_ns,
+		.rewrite = settings->rewrite,
+		.loops = settings->loops,
+		.limits = {run->transmit.device, run->transmit.max_bytes,
+			   run->transmit.max_tagged_bytes},
+		.given_up = is_interrupted,
+		.context = run,
+	};
+	rc = ft_replay_open(&run->replay_settings, &run->replay, error);
 	if (rc != 0)
 		return rc == -EAGAIN ? -ECANCELED : rc;
-	frames = run->replay.frame_count;
-	run->asked = settings->count != 0 && settings->count < frames ? settings->count : frames;
 	run->replay.pace = run->pace;
 	run->replay.file_timing = !settings->rate_given;
+	run->asked = frames_asked(run);
+	run->requested_pps = replay_pps(run);
 	run->sender.source = &run->replay.source;
-	run->sender.limit = run->asked;
+	run->sender.limit = run->asked != 0 ? run->asked : UINT64_MAX;
 	run->sender.paced = run->replay.file_timing || settings->rate.unit != FT_RATE_MAX;
-	if (!run->replay.file_timing && frames > 0) {
-		ft_fine_time cost =
-			frames * run->pace.per_frame +
-			(run->replay.data_bytes + frames * FT_FCS_BYTES) * run->pace.per_byte;
-
-		run->requested_pps = ft_pace_pps(cost / frames);
-	}
 	return 0;
+}
+
+/* Read ahead far enough for the first frames to leave in time. */
+static int start_reading(struct ft_generate_run *run, struct ft_error *error)
+{
+	const struct timespec pause = {.tv_nsec = FT_NS_PER_MS};
+	int rc;
+
+	if (run->settings->replay == NULL)
+		return 0;
+	rc = ft_replay_start(&run->replay, error);
+	while (rc == 0 && !ft_replay_is_ready(&run->replay, run->sender.speed)) {
+		nanosleep(&pause, NULL);
+		if (ft_manager_interrupted(run->manager))
+			rc = -ECANCELED;
+	}
+	return rc;
 }
 
 static int prepare_stream(struct ft_generate_run *run, struct ft_error *error)
@@ -133,6 +168,9 @@ static int prepare(struct ft_generate_run *run, struct ft_error *error)
 					      : prepare_stream(run, error);
 	run->sender.transmit = &run->transmit;
 	run->sender.duration_ns = settings->duration_ns;
+	run->sender.speed = run->tempo.speed = settings->speed != 0 ? settings->speed : 1;
+	run->tempo.has_pace = settings->replay != NULL && settings->rate_given;
+	run->tempo.pace = run->pace;
 	return rc;
 }
 
@@ -189,6 +227,8 @@ static int open_ports(struct ft_generate_run *run, struct ft_error *error)
 		rc = -ECANCELED;
 	if (rc == 0)
 		rc = drop_privileges(run, error);
+	if (rc == 0)
+		rc = start_reading(run, error);
 	return rc == 0 ? start_receiving(run, error) : rc;
 }
 
@@ -292,6 +332,18 @@ static void fail_run(struct ft_generate_run *run, const struct ft_error *error)
 	ft_manager_alarm(run->manager, "%s", error->text);
 }
 
+/* A capture that could not be read to its end: what came before was sent. */
+static void judge_reading(struct ft_generate_run *run)
+{
+	struct ft_error reading, error;
+
+	if (run->settings->replay == NULL || ft_replay_result(&run->replay, &reading) == 0)
+		return;
+	ft_fail(&error, -EBADMSG, "%s; the %" PRIu64 " frames before that were sent", reading.text,
+		ft_count_read(&run->sender.submitted));
+	fail_run(run, &error);
+}
+
 /* All that happens between opened ports and the report. */
 static int generate(struct ft_generate_run *run, struct ft_error *error)
 {
@@ -313,6 +365,7 @@ static int generate(struct ft_generate_run *run, struct ft_error *error)
 	run->stopped_ns = run->sender.ended_ns;
 	if (run->sender.result != 0)
 		fail_run(run, &run->sender.error);
+	judge_reading(run);
 	if (top_up(run, error) != 0)
 		fail_run(run, error);
 	if (run->receiving && !run->failed)

@@ -24,6 +24,7 @@ struct ft_generate_run {
 	struct ft_transmit transmit;
 	struct ft_signature_run signature;
 	struct ft_stream stream;
+	struct ft_replay_settings replay_settings;
 	struct ft_replay replay;
 	struct ft_pace pace;
 	struct ft_sender sender;
@@ -37,6 +38,7 @@ struct ft_generate_run {
 	uint64_t tx_frames;		 /* what it counted since: frames that did leave */
 	uint64_t link_lost_ns;		 /* monotonic; 0: the port has its link */
 	uint64_t started_ns, stopped_ns; /* UTC; 0: not yet */
+	struct ft_sender_change tempo;	 /* as clients have it */
 	const char *stop_reason;
 	bool failed; /* and an alarm has said why */
 	struct ft_error failure;
@@ -52,6 +54,9 @@ uint64_t ft_generate_lost(const struct ft_generate_run *run);
 
 /* Answer clients until the sender has ended or something stops the run; returns why. */
 const char *ft_generate_wait(struct ft_generate_run *run);
+
+/* The method `rate`: {"rate"}, {"speed"} or {"paused"}; the result tells all three. */
+json_t *ft_generate_rate(void *run, const json_t *params, struct ft_error *error);
 
 /* The run in words, on stderr. */
 void ft_generate_summarize(const struct ft_generate_run *run);

@@ -58,6 +58,9 @@ static json_t *describe_tx(const struct ft_generate_run *run, uint64_t frames)
 	json_object_set_new(object, "bytes", integer(ft_count_read(&sender->bytes)));
 	json_object_set_new(object, "requested_pps", number_or_null(run->requested_pps));
 	json_object_set_new(object, "late_max_ns", integer(ft_count_read(&sender->late_max_ns)));
+	json_object_set_new(object, "underruns", integer(ft_count_read(&run->replay.underruns)));
+	json_object_set_new(object, "speed", json_real(run->tempo.speed));
+	json_object_set_new(object, "paused", json_boolean(run->tempo.paused));
 	return object;
 }
 
@@ -131,7 +134,8 @@ static const char *tick(void *engine)
 	if (atomic_load_explicit(&run->sender.ended, memory_order_acquire)) {
 		if (run->sender.result != 0)
 			return "port lost";
-		return run->asked != 0 || run->settings->replay != NULL ? "count" : "duration";
+		return run->asked != 0 || run->sender.source->due == FT_SOURCE_END ? "count"
+										   : "duration";
 	}
 	if (run->input != NULL && atomic_load_explicit(&run->receiver.ended, memory_order_acquire))
 		return "port lost";
@@ -140,7 +144,8 @@ static const char *tick(void *engine)
 
 const char *ft_generate_wait(struct ft_generate_run *run)
 {
-	static const struct ft_manager_calls calls = {.status = status, .tick = tick};
+	static const struct ft_manager_calls calls = {
+		.status = status, .tick = tick, .rate = ft_generate_rate};
 
 	return ft_manager_run(run->manager, &calls, run);
 }
@@ -206,6 +211,11 @@ void ft_generate_summarize(const struct ft_generate_run *run)
 	if (run->sender.paced)
 		fprintf(stderr, "ft-generate: %s: at most %.1f us late\n", run->transmit.device,
 			(double)ft_count_read(&run->sender.late_max_ns) / 1e3);
+	if (ft_count_read(&run->replay.underruns) != 0)
+		fprintf(stderr,
+			"ft-generate: %s: %" PRIu64
+			" times a frame was due before it had been read: underruns\n",
+			run->transmit.device, ft_count_read(&run->replay.underruns));
 	if (run->input != NULL)
 		fprintf(stderr,
 			"ft-generate: %s: %" PRIu64 " frames received, %" PRIu64 " lost, %" PRIu64

@@ -3,7 +3,7 @@
  * The course of rewriting a frame. It runs where frames are read, on the main thread before a run
  * or on the reading thread, never where they are sent.
  */
-#include "gen/rewrite.h"
+#include "ft/rewrite.h"
 
 #include <netinet/in.h>
 
@@ -17,16 +17,6 @@
 bool ft_rewrite_varies(const struct ft_rewrite *rules)
 {
 	return rules != NULL && rules->unique;
-}
-
-uint32_t ft_rewrite_room(const struct ft_rewrite *rules, uint32_t captured_bytes,
-			 uint32_t length_bytes)
-{
-	if (rules == NULL)
-		return captured_bytes;
-	if (rules->length == FT_LENGTH_PAD && length_bytes > captured_bytes)
-		captured_bytes = length_bytes;
-	return captured_bytes + FT_REWRITE_GROWTH_BYTES;
 }
 
 static enum ft_rewrite_end end_of(const struct ft_rewrite *rules,

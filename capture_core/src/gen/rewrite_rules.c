@@ -429,24 +429,6 @@ static int set_client(struct ft_rewrite *rules, char *value, struct ft_error *er
 	return ft_filter_compile(value, LINKTYPE_ETHERNET, &rules->client, error);
 }
 
-const char ft_rewrite_help[] =
-	"  enet-smac=MAC[,MAC], enet-dmac=MAC[,MAC]   the client's, the server's frames\n"
-	"  enet-subsmac=OLD,NEW[,OLD,NEW...]          a MAC wherever it is\n"
-	"  enet-mac-seed=N, enet-mac-seed-keep-bytes=N\n"
-	"  enet-vlan=add|del, enet-vlan-tag=ID, enet-vlan-pri=N, enet-vlan-cfi=N,\n"
-	"  enet-vlan-proto=802.1q|802.1ad\n"
-	"  pnat, srcipmap, dstipmap=OLD/BITS:NEW/BITS[,...]   IPv6: [OLD/BITS]:[NEW/BITS]\n"
-	"  endpoints=CLIENT:SERVER                    every address is one of the two\n"
-	"  seed=N                                     addresses by a seeded function\n"
-	"  unique-ip                                  other addresses in each loop\n"
-	"  skipbroadcast, skipl2broadcast             leave broadcast and multicast\n"
-	"  portmap=PORT[-PORT][,...]:NEW              UDP and TCP, source and destination\n"
-	"  ttl=N|+N|-N, tos=N, tcp-sequence=SEED\n"
-	"  fixlen=pad|trunc|del                       frames that were not captured whole\n"
-	"  mtu-trunc, mtu=N (1500), efcs              cut to the MTU; cut off the FCS\n"
-	"  fixhdrlen, fixcsum                         IP length, checksums as they should be\n"
-	"  client=FILTER                              whose frames are the client's\n";
-
 static const struct rule known[] = {
 	{"client", true, set_client},
 	{"dstipmap", true, add_destinations},

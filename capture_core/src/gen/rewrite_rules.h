@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "ft/filter.h"
-#include "gen/rewrite.h"
+#include "ft/rewrite.h"
 
 #define FT_REWRITE_MAX_MAPS 64u
 

@@ -12,25 +12,30 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "ft/clock.h"
+#include "gen/tempo.h"
 
 /* How far behind the end of its duration a paced run may finish; then the rest is given up. */
 #define OVERRUN_NS (200 * FT_NS_PER_MS)
+/* How long a source that had nothing is left alone. */
+#define STARVED_NS 50000
 
-/* A start's schedule. */
+/* A start's schedule; times are monotonic. */
 struct schedule {
-	uint64_t started_ns; /* monotonic */
+	struct ft_tempo tempo;
+	uint64_t started_ns;
 	uint64_t end_ns;     /* nothing is due from here on */
 	uint64_t overrun_ns; /* nothing is sent from here on */
 };
 
-/* When the next frame is due (monotonic). */
+/* When the next frame is due; FT_TEMPO_NEVER: not as things are. */
 static uint64_t due_ns(const struct ft_sender *sender, const struct schedule *schedule)
 {
 	if (sender->source->due == FT_SOURCE_END)
-		return UINT64_MAX;
-	return schedule->started_ns + ft_fine_ns(sender->source->due);
+		return FT_TEMPO_NEVER;
+	return ft_tempo_ns(&schedule->tempo, sender->source->due);
 }
 
 static struct schedule begin_schedule(const struct ft_sender *sender)
@@ -41,6 +46,7 @@ static struct schedule begin_schedule(const struct ft_sender *sender)
 		.overrun_ns = UINT64_MAX,
 	};
 
+	ft_tempo_begin(&schedule.tempo, sender->speed, schedule.started_ns);
 	if (sender->duration_ns != 0) {
 		schedule.end_ns = schedule.started_ns + sender->duration_ns;
 		schedule.overrun_ns = schedule.end_ns + (sender->paced ? OVERRUN_NS : 0);
@@ -48,31 +54,60 @@ static struct schedule begin_schedule(const struct ft_sender *sender)
 	return schedule;
 }
 
-/* Wait until the next frame is due. Returns the time, 0 when there is none to send any more. */
-static uint64_t wait_turn(struct ft_sender *sender, const struct schedule *schedule)
+/* Take what a client asked for. */
+static void take_change(struct ft_sender *sender, struct schedule *schedule)
 {
-	uint64_t now_ns, next_ns = due_ns(sender, schedule);
+	const struct ft_sender_change *change = &sender->change;
+	uint64_t now_ns = ft_clock_monotonic_ns();
 
-	if (next_ns >= schedule->end_ns)
-		return 0;
-	now_ns = ft_pace_wait(next_ns, &sender->stop);
-	if (atomic_load_explicit(&sender->stop, memory_order_relaxed))
-		return 0;
+	/* Acquire: `change` was written before the flag was set. */
+	if (!atomic_load_explicit(&sender->changed, memory_order_acquire))
+		return;
+	ft_tempo_change(&schedule->tempo, change->speed, change->paused, now_ns);
+	if (change->set_pace != NULL)
+		change->set_pace(sender->source, change->has_pace ? &change->pace : NULL,
+				 schedule->tempo.since);
+	/* Release: only now may `change` be written again. */
+	atomic_store_explicit(&sender->changed, false, memory_order_release);
+}
+
+/*
+ * Wait until the next frame is due, and tell how late that is noticed. Returns the time, 0 when
+ * there is none to send any more.
+ */
+static uint64_t wait_turn(struct ft_sender *sender, struct schedule *schedule, uint64_t *late_ns)
+{
+	uint64_t now_ns = 0, next_ns = FT_TEMPO_NEVER;
+
+	while (now_ns < next_ns) {
+		if (atomic_load_explicit(&sender->changed, memory_order_relaxed))
+			take_change(sender, schedule);
+		next_ns = due_ns(sender, schedule);
+		if (sender->source->due == FT_SOURCE_END || now_ns >= schedule->end_ns ||
+		    (next_ns >= schedule->end_ns && !schedule->tempo.paused))
+			return 0;
+		now_ns = ft_pace_wait(next_ns < schedule->end_ns ? next_ns : schedule->end_ns,
+				      &sender->stop, &sender->changed);
+		if (atomic_load_explicit(&sender->stop, memory_order_relaxed))
+			return 0;
+	}
 	if (now_ns >= schedule->overrun_ns) {
 		sender->behind = sender->paced;
 		return 0;
 	}
-	if (sender->paced && now_ns - next_ns > ft_count_read(&sender->late_max_ns))
-		ft_count_set(&sender->late_max_ns, now_ns - next_ns);
+	*late_ns = now_ns - next_ns;
 	return now_ns;
 }
 
 /* Up to when frames are due that are sent now. */
-static ft_fine_time last_due(const struct schedule *schedule, uint64_t now_ns)
+static ft_fine_time last_due(const struct ft_sender *sender, const struct schedule *schedule,
+			     uint64_t now_ns)
 {
 	uint64_t last_ns = now_ns < schedule->end_ns ? now_ns : schedule->end_ns - 1;
+	ft_fine_time last = ft_tempo_at(&schedule->tempo, last_ns + 1) - 1;
 
-	return ((ft_fine_time)(last_ns - schedule->started_ns + 1) << FT_FINE_SHIFT) - 1;
+	/* What was waited for is due, however its time was rounded. */
+	return last >= sender->source->due ? last : sender->source->due;
 }
 
 /* Returns 0, or negative when the port is lost. */
@@ -91,40 +126,60 @@ static int send_batch(struct ft_sender *sender, unsigned batch)
 	return 0;
 }
 
-static int send_all(struct ft_sender *sender, const struct schedule *schedule)
+static void pause_starved(void)
+{
+	const struct timespec pause = {.tv_nsec = STARVED_NS};
+
+	nanosleep(&pause, NULL);
+}
+
+static int send_all(struct ft_sender *sender, struct schedule *schedule)
 {
 	const struct ft_source *source = sender->source;
-	uint64_t submitted = ft_count_read(&sender->submitted), now_ns;
+	uint64_t submitted = ft_count_read(&sender->submitted), now_ns, late_ns;
 	int rc = 0;
 
 	while (rc == 0 && submitted < sender->limit &&
-	       (now_ns = wait_turn(sender, schedule)) != 0) {
+	       (now_ns = wait_turn(sender, schedule, &late_ns)) != 0) {
 		uint64_t left = sender->limit - submitted;
-		unsigned batch = source->ops->fill(sender->source, last_due(schedule, now_ns),
-						   ft_clock_utc_ns(), sender->transmit->frames,
-						   left < FT_TRANSMIT_BATCH ? (unsigned)left
-									    : FT_TRANSMIT_BATCH);
+		unsigned batch = source->ops->fill(
+			sender->source, last_due(sender, schedule, now_ns), ft_clock_utc_ns(),
+			sender->transmit->frames,
+			left < FT_TRANSMIT_BATCH ? (unsigned)left : FT_TRANSMIT_BATCH);
 
+		if (batch == 0) {
+			pause_starved();
+			continue;
+		}
+		if (sender->paced && late_ns > ft_count_read(&sender->late_max_ns))
+			ft_count_set(&sender->late_max_ns, late_ns);
 		rc = send_batch(sender, batch);
 		submitted = ft_count_read(&sender->submitted);
 	}
 	return rc;
 }
 
+/* When the schedule is over: N frames at a rate take N intervals, although nobody waits for the
+ * last one. */
+static uint64_t over_ns(const struct ft_sender *sender, const struct schedule *schedule)
+{
+	const struct ft_source *source = sender->source;
+	ft_fine_time last = source->due != FT_SOURCE_END ? source->due : source->ends;
+	uint64_t now_ns = ft_clock_monotonic_ns(), last_ns = ft_tempo_ns(&schedule->tempo, last);
+
+	if (last_ns <= now_ns || last_ns == FT_TEMPO_NEVER || atomic_load(&sender->stop))
+		return now_ns;
+	return last_ns;
+}
+
 static void *run(void *argument)
 {
 	struct ft_sender *sender = argument;
 	struct schedule schedule = begin_schedule(sender);
-	uint64_t now_ns, next_ns;
 
 	sender->source->ops->restart(sender->source);
 	sender->result = send_all(sender, &schedule);
-	now_ns = ft_clock_monotonic_ns();
-	next_ns = due_ns(sender, &schedule);
-	/* N frames at a rate take N intervals, although the last is not waited for. */
-	if (next_ns > now_ns && next_ns != UINT64_MAX && !atomic_load(&sender->stop))
-		now_ns = next_ns;
-	sender->elapsed_ns += now_ns - schedule.started_ns;
+	sender->elapsed_ns += over_ns(sender, &schedule) - schedule.started_ns;
 	sender->ended_ns = ft_clock_utc_ns();
 	/* Release: everything above is read by the main thread once it sees `ended`. */
 	atomic_store_explicit(&sender->ended, true, memory_order_release);
@@ -139,6 +194,16 @@ int ft_sender_start(struct ft_sender *sender, struct ft_error *error)
 	rc = pthread_create(&sender->thread, NULL, run, sender);
 	if (rc != 0)
 		return ft_fail(error, -rc, "cannot start the sending thread: %s", strerror(rc));
+	return 0;
+}
+
+int ft_sender_ask(struct ft_sender *sender, const struct ft_sender_change *change)
+{
+	if (atomic_load_explicit(&sender->changed, memory_order_acquire))
+		return -EBUSY;
+	sender->change = *change;
+	/* Release: the sender reads `change` once it sees the flag. */
+	atomic_store_explicit(&sender->changed, true, memory_order_release);
 	return 0;
 }
 
