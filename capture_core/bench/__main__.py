@@ -5,7 +5,7 @@ import sys
 
 from fieldlab import LabError
 
-from capture_core.bench import capture, disk, extract, generate, lossless, synth
+from capture_core.bench import capture, disk, extract, generate, lossless, replay, synth
 
 SECTIONS = {
     "synth": synth.main,
@@ -15,6 +15,7 @@ SECTIONS = {
     "backends": capture.main_backends,
     "extract": extract.main,
     "generate": generate.main,
+    "replay": replay.main,
 }
 
 
