@@ -19,6 +19,8 @@
 
 /* How far behind the end of its duration a paced run may finish; then the rest is given up. */
 #define OVERRUN_NS (200 * FT_NS_PER_MS)
+/* Between the start of the thread and the first frame of a paced run, so that it is not late. */
+#define LEAD_NS (FT_NS_PER_MS / 5)
 /* How long a source that had nothing is left alone. */
 #define STARVED_NS 50000
 
@@ -41,7 +43,7 @@ static uint64_t due_ns(const struct ft_sender *sender, const struct schedule *sc
 static struct schedule begin_schedule(const struct ft_sender *sender)
 {
 	struct schedule schedule = {
-		.started_ns = ft_clock_monotonic_ns(),
+		.started_ns = ft_clock_monotonic_ns() + (sender->paced ? LEAD_NS : 0),
 		.end_ns = UINT64_MAX,
 		.overrun_ns = UINT64_MAX,
 	};
@@ -167,6 +169,8 @@ static uint64_t over_ns(const struct ft_sender *sender, const struct schedule *s
 	ft_fine_time last = source->due != FT_SOURCE_END ? source->due : source->ends;
 	uint64_t now_ns = ft_clock_monotonic_ns(), last_ns = ft_tempo_ns(&schedule->tempo, last);
 
+	if (now_ns < schedule->started_ns) /* stopped before it began */
+		return schedule->started_ns;
 	if (last_ns <= now_ns || last_ns == FT_TEMPO_NEVER || atomic_load(&sender->stop))
 		return now_ns;
 	return last_ns;
