@@ -100,7 +100,7 @@ static int start_reading(struct ft_generate_run *run, struct ft_error *error)
 	if (run->settings->replay == NULL)
 		return 0;
 	rc = ft_replay_start(&run->replay, error);
-	while (rc == 0 && !ft_replay_is_ready(&run->replay, run->sender.speed)) {
+	while (rc == 0 && !ft_replay_is_ready(&run->replay, run->tempo.speed)) {
 		nanosleep(&pause, NULL);
 		if (ft_manager_interrupted(run->manager))
 			rc = -ECANCELED;
@@ -168,7 +168,7 @@ static int prepare(struct ft_generate_run *run, struct ft_error *error)
 					      : prepare_stream(run, error);
 	run->sender.transmit = &run->transmit;
 	run->sender.duration_ns = settings->duration_ns;
-	run->sender.speed = run->tempo.speed = settings->speed != 0 ? settings->speed : 1;
+	run->tempo.speed = settings->speed != 0 ? settings->speed : 1;
 	run->tempo.has_pace = settings->replay != NULL && settings->rate_given;
 	run->tempo.pace = run->pace;
 	return rc;
@@ -234,8 +234,10 @@ static int open_ports(struct ft_generate_run *run, struct ft_error *error)
 
 static int start_sending(struct ft_generate_run *run, struct ft_error *error)
 {
-	int rc = ft_sender_start(&run->sender, error);
+	int rc;
 
+	run->sender.speed = run->tempo.speed;
+	rc = ft_sender_start(&run->sender, error);
 	run->sending = rc == 0;
 	return rc;
 }

@@ -50,7 +50,7 @@ static bool cut_to_mtu(const struct ft_rewrite *rules, struct ft_rewrite_view *v
 		       struct ft_rewrite_frame *frame)
 {
 	uint32_t header = view->network != 0 ? view->network : view->link + ETH_HLEN;
-	uint32_t most = header + rules->mtu_bytes;
+	uint32_t most = header + (uint32_t)rules->mtu_bytes;
 
 	if (frame->length_bytes <= most)
 		return false;
@@ -59,7 +59,7 @@ static bool cut_to_mtu(const struct ft_rewrite *rules, struct ft_rewrite_view *v
 		frame->captured_bytes = most;
 	view->bytes = frame->captured_bytes;
 	if (view->network != 0)
-		set_length(view, rules->mtu_bytes);
+		set_length(view, (uint32_t)rules->mtu_bytes);
 	return true;
 }
 

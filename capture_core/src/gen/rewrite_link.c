@@ -16,7 +16,7 @@ static bool is_group(const uint8_t *mac)
 static void set_mac(const struct ft_rewrite *rules, const struct ft_rewrite_macs *macs,
 		    enum ft_rewrite_end end, uint8_t *mac)
 {
-	if (macs->count == 0 || (rules->skip_mac_groups && is_group(mac)))
+	if (macs->count == 0 || ((rules->skip_mac_groups || rules->skip_groups) && is_group(mac)))
 		return;
 	memcpy(mac, macs->mac[macs->count == 1 ? 0 : end], ETH_ALEN);
 }
@@ -35,7 +35,7 @@ static void draw_mac(const struct ft_rewrite *rules, uint8_t *mac)
 
 	if (!rules->mac_seeded || is_group(mac))
 		return;
-	for (unsigned i = rules->mac_keep_bytes; i < ETH_ALEN; i++)
+	for (int i = rules->mac_keep_bytes; i < ETH_ALEN; i++)
 		mac[i] = (uint8_t)((mac[i] ^ rules->mac_mask[i]) - (mac[i] & rules->mac_mask[i]));
 	if (!keep_group)
 		mac[0] &= 0xfe;
@@ -79,6 +79,6 @@ void ft_rewrite_tag(const struct ft_rewrite *rules, const struct ft_rewrite_view
 		return;
 	shift(frame, at, at + TAG_BYTES);
 	ft_rewrite_set16(frame->data + at, rules->vlan_type);
-	ft_rewrite_set16(frame->data + at + 2,
-			 rules->vlan_priority << 13 | rules->vlan_cfi << 12 | rules->vlan_id);
+	ft_rewrite_set16(frame->data + at + 2, (uint32_t)(rules->vlan_priority << 13 |
+							  rules->vlan_cfi << 12 | rules->vlan_id));
 }

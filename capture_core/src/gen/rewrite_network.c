@@ -169,7 +169,7 @@ static bool is_within(const struct ft_rewrite_network *map, const uint8_t *addre
 static void map_address(const struct ft_rewrite *rules, const struct ft_rewrite_networks *networks,
 			uint8_t *address, unsigned bytes)
 {
-	if (rules->skip_ip_groups && is_ip_group(address, bytes))
+	if (rules->skip_groups && is_ip_group(address, bytes))
 		return;
 	for (unsigned n = 0; n < networks->count; n++) {
 		const struct ft_rewrite_network *map = &networks->map[n];
@@ -201,7 +201,7 @@ static void draw_address(const struct ft_rewrite *rules, uint8_t *address, unsig
 	bool was_group = is_ip_multicast(address, bytes);
 	uint32_t mask, word;
 
-	if (!rules->seeded || (rules->skip_ip_groups && is_ip_group(address, bytes)))
+	if (!rules->seeded || (rules->skip_groups && is_ip_group(address, bytes)))
 		return;
 	memcpy(&mask, rules->address_mask, sizeof(mask));
 	for (unsigned i = 0; i < bytes; i += sizeof(word)) {

@@ -5,22 +5,25 @@
 #include <arpa/inet.h>
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ft/units.h"
 
-#define LINKTYPE_ETHERNET  1
-#define MAX_VALUE_BYTES	   1024u
-#define MIN_MTU_BYTES	   68u /* RFC 791 */
-#define SEQUENCE_DRAWS	   5u
-#define MAX_LINK_MTU_BYTES 65535u
+#define LINKTYPE_ETHERNET 1
+#define MAX_VALUE_BYTES	  1024u
+#define MIN_MTU_BYTES	  68 /* RFC 791 */
+#define SEQUENCE_DRAWS	  5u
 
+/* A rule whose value a function takes, a number (an int of the rules) or a flag (a bool of them).
+ */
 struct rule {
 	const char *name;
-	bool has_value;
 	int (*set)(struct ft_rewrite *rules, char *value, struct ft_error *error);
+	size_t field;
+	int min, max; /* of a number; both 0: a flag */
 };
 
 static int refuse(struct ft_error *error, const char *what, const char *value)
@@ -101,16 +104,6 @@ static int set_mac_seed(struct ft_rewrite *rules, char *value, struct ft_error *
 	return 0;
 }
 
-static int set_mac_keep(struct ft_rewrite *rules, char *value, struct ft_error *error)
-{
-	uint64_t bytes;
-	int rc = ft_parse_number(value, 1, ETH_ALEN, &bytes, error);
-
-	if (rc == 0)
-		rules->mac_keep_bytes = (unsigned)bytes;
-	return rc;
-}
-
 static int set_vlan(struct ft_rewrite *rules, char *value, struct ft_error *error)
 {
 	if (strcmp(value, "add") == 0)
@@ -120,34 +113,6 @@ static int set_vlan(struct ft_rewrite *rules, char *value, struct ft_error *erro
 	else
 		return refuse(error, "add or del", value);
 	return 0;
-}
-
-static int set_vlan_id(struct ft_rewrite *rules, char *value, struct ft_error *error)
-{
-	uint64_t id;
-	int rc = ft_parse_number(value, 0, 4095, &id, error);
-
-	rules->vlan_id = (uint16_t)id;
-	rules->vlan_id_given = true;
-	return rc;
-}
-
-static int set_vlan_priority(struct ft_rewrite *rules, char *value, struct ft_error *error)
-{
-	uint64_t priority;
-	int rc = ft_parse_number(value, 0, 7, &priority, error);
-
-	rules->vlan_priority = (unsigned)priority;
-	return rc;
-}
-
-static int set_vlan_cfi(struct ft_rewrite *rules, char *value, struct ft_error *error)
-{
-	uint64_t cfi;
-	int rc = ft_parse_number(value, 0, 1, &cfi, error);
-
-	rules->vlan_cfi = (unsigned)cfi;
-	return rc;
 }
 
 static int set_vlan_type(struct ft_rewrite *rules, char *value, struct ft_error *error)
@@ -282,40 +247,6 @@ static int set_sequence(struct ft_rewrite *rules, char *value, struct ft_error *
 	return rc;
 }
 
-static int set_skip_groups(struct ft_rewrite *rules, char *value, struct ft_error *error)
-{
-	(void)value;
-	(void)error;
-	rules->skip_ip_groups = rules->skip_mac_groups = true;
-	return 0;
-}
-
-static int set_skip_mac_groups(struct ft_rewrite *rules, char *value, struct ft_error *error)
-{
-	(void)value;
-	(void)error;
-	rules->skip_mac_groups = true;
-	return 0;
-}
-
-static int set_unique(struct ft_rewrite *rules, char *value, struct ft_error *error)
-{
-	(void)value;
-	(void)error;
-	rules->unique = true;
-	return 0;
-}
-
-static int set_tos(struct ft_rewrite *rules, char *value, struct ft_error *error)
-{
-	uint64_t tos;
-	int rc = ft_parse_number(value, 0, 255, &tos, error);
-
-	if (rc == 0)
-		rules->tos = (int)tos;
-	return rc;
-}
-
 static int set_ttl(struct ft_rewrite *rules, char *value, struct ft_error *error)
 {
 	uint64_t ttl;
@@ -381,47 +312,6 @@ static int set_length(struct ft_rewrite *rules, char *value, struct ft_error *er
 	return 0;
 }
 
-static int set_mtu(struct ft_rewrite *rules, char *value, struct ft_error *error)
-{
-	uint64_t bytes;
-	int rc = ft_parse_number(value, MIN_MTU_BYTES, MAX_LINK_MTU_BYTES, &bytes, error);
-
-	rules->mtu_bytes = (uint32_t)bytes;
-	return rc;
-}
-
-static int set_cut_to_mtu(struct ft_rewrite *rules, char *value, struct ft_error *error)
-{
-	(void)value;
-	(void)error;
-	rules->cut_to_mtu = true;
-	return 0;
-}
-
-static int set_cut_fcs(struct ft_rewrite *rules, char *value, struct ft_error *error)
-{
-	(void)value;
-	(void)error;
-	rules->cut_fcs = true;
-	return 0;
-}
-
-static int set_fix_header_length(struct ft_rewrite *rules, char *value, struct ft_error *error)
-{
-	(void)value;
-	(void)error;
-	rules->fix_header_length = true;
-	return 0;
-}
-
-static int set_fix_checksums(struct ft_rewrite *rules, char *value, struct ft_error *error)
-{
-	(void)value;
-	(void)error;
-	rules->fix_checksums = true;
-	return 0;
-}
-
 static int set_client(struct ft_rewrite *rules, char *value, struct ft_error *error)
 {
 	ft_filter_free(rules->client);
@@ -429,36 +319,39 @@ static int set_client(struct ft_rewrite *rules, char *value, struct ft_error *er
 	return ft_filter_compile(value, LINKTYPE_ETHERNET, &rules->client, error);
 }
 
+#define NUMBER(name, min, max) NULL, offsetof(struct ft_rewrite, name), min, max
+#define FLAG(name)	       NUMBER(name, 0, 0)
+
 static const struct rule known[] = {
-	{"client", true, set_client},
-	{"dstipmap", true, add_destinations},
-	{"efcs", false, set_cut_fcs},
-	{"endpoints", true, set_endpoints},
-	{"enet-dmac", true, set_destination_mac},
-	{"enet-mac-seed", true, set_mac_seed},
-	{"enet-mac-seed-keep-bytes", true, set_mac_keep},
-	{"enet-smac", true, set_source_mac},
-	{"enet-subsmac", true, add_substitutes},
-	{"enet-vlan", true, set_vlan},
-	{"enet-vlan-cfi", true, set_vlan_cfi},
-	{"enet-vlan-pri", true, set_vlan_priority},
-	{"enet-vlan-proto", true, set_vlan_type},
-	{"enet-vlan-tag", true, set_vlan_id},
-	{"fixcsum", false, set_fix_checksums},
-	{"fixhdrlen", false, set_fix_header_length},
-	{"fixlen", true, set_length},
-	{"mtu", true, set_mtu},
-	{"mtu-trunc", false, set_cut_to_mtu},
-	{"pnat", true, add_both},
-	{"portmap", true, add_ports},
-	{"seed", true, set_seed},
-	{"skipbroadcast", false, set_skip_groups},
-	{"skipl2broadcast", false, set_skip_mac_groups},
-	{"srcipmap", true, add_sources},
-	{"tcp-sequence", true, set_sequence},
-	{"tos", true, set_tos},
-	{"ttl", true, set_ttl},
-	{"unique-ip", false, set_unique},
+	{"client", set_client},
+	{"dstipmap", add_destinations},
+	{"efcs", FLAG(cut_fcs)},
+	{"endpoints", set_endpoints},
+	{"enet-dmac", set_destination_mac},
+	{"enet-mac-seed", set_mac_seed},
+	{"enet-mac-seed-keep-bytes", NUMBER(mac_keep_bytes, 1, ETH_ALEN)},
+	{"enet-smac", set_source_mac},
+	{"enet-subsmac", add_substitutes},
+	{"enet-vlan", set_vlan},
+	{"enet-vlan-cfi", NUMBER(vlan_cfi, 0, 1)},
+	{"enet-vlan-pri", NUMBER(vlan_priority, 0, 7)},
+	{"enet-vlan-proto", set_vlan_type},
+	{"enet-vlan-tag", NUMBER(vlan_id, 0, 4095)},
+	{"fixcsum", FLAG(fix_checksums)},
+	{"fixhdrlen", FLAG(fix_header_length)},
+	{"fixlen", set_length},
+	{"mtu", NUMBER(mtu_bytes, MIN_MTU_BYTES, UINT16_MAX)},
+	{"mtu-trunc", FLAG(cut_to_mtu)},
+	{"pnat", add_both},
+	{"portmap", add_ports},
+	{"seed", set_seed},
+	{"skipbroadcast", FLAG(skip_groups)},
+	{"skipl2broadcast", FLAG(skip_mac_groups)},
+	{"srcipmap", add_sources},
+	{"tcp-sequence", set_sequence},
+	{"tos", NUMBER(tos, 0, 255)},
+	{"ttl", set_ttl},
+	{"unique-ip", FLAG(unique)},
 };
 
 static struct ft_rewrite *create(void)
@@ -468,6 +361,7 @@ static struct ft_rewrite *create(void)
 	if (rules == NULL)
 		return NULL;
 	rules->tos = -1;
+	rules->vlan_id = -1;
 	rules->vlan_type = ETHERTYPE_VLAN;
 	rules->mtu_bytes = ETHERMTU;
 	return rules;
@@ -479,6 +373,30 @@ static const struct rule *find_rule(const char *name)
 		if (strcmp(known[i].name, name) == 0)
 			return &known[i];
 	return NULL;
+}
+
+static bool is_flag(const struct rule *rule)
+{
+	return rule->set == NULL && rule->max == 0;
+}
+
+static int set_value(struct ft_rewrite *rules, const struct rule *rule, char *value,
+		     struct ft_error *error)
+{
+	char *field = (char *)rules + rule->field;
+	uint64_t number;
+	int rc;
+
+	if (rule->set != NULL)
+		return rule->set(rules, value, error);
+	if (is_flag(rule)) {
+		*(bool *)field = true;
+		return 0;
+	}
+	rc = ft_parse_number(value, (uint64_t)rule->min, (uint64_t)rule->max, &number, error);
+	if (rc == 0)
+		*(int *)field = (int)number;
+	return rc;
 }
 
 int ft_rewrite_add(struct ft_rewrite **rewrite, const char *text, struct ft_error *error)
@@ -499,10 +417,10 @@ int ft_rewrite_add(struct ft_rewrite **rewrite, const char *text, struct ft_erro
 	rule = find_rule(name);
 	if (rule == NULL)
 		return ft_fail(error, -EINVAL, "--rewrite: no rule '%s'; --help lists them", name);
-	if (rule->has_value != (value != NULL))
+	if (is_flag(rule) != (value == NULL))
 		return ft_fail(error, -EINVAL, "--rewrite %s: takes %s", name,
-			       rule->has_value ? "a value: NAME=VALUE" : "no value");
-	if (rule->set(*rewrite, value, &why) != 0)
+			       is_flag(rule) ? "no value" : "a value: NAME=VALUE");
+	if (set_value(*rewrite, rule, value, &why) != 0)
 		return ft_fail(error, -EINVAL, "--rewrite %s: %s", name, why.text);
 	return 0;
 }
@@ -511,7 +429,7 @@ int ft_rewrite_check(const struct ft_rewrite *rules, struct ft_error *error)
 {
 	if (rules == NULL)
 		return 0;
-	if (rules->vlan == FT_VLAN_ADD && !rules->vlan_id_given)
+	if (rules->vlan == FT_VLAN_ADD && rules->vlan_id < 0)
 		return ft_fail(error, -EINVAL, "--rewrite enet-vlan=add: needs enet-vlan-tag=ID");
 	if (rules->client == NULL && (rules->source_mac.count == 2 ||
 				      rules->destination_mac.count == 2 || rules->has_endpoints))

@@ -52,13 +52,13 @@ struct ft_rewrite {
 	struct ft_rewrite_substitute substitutes[FT_REWRITE_MAX_MAPS];
 	bool mac_seeded;
 	uint8_t mac_mask[ETH_ALEN];
-	unsigned mac_keep_bytes;
+	int mac_keep_bytes;
 	enum ft_rewrite_vlan vlan;
 	uint16_t vlan_type; /* EtherType of the tag */
-	uint16_t vlan_id;
-	unsigned vlan_priority, vlan_cfi;
-	bool vlan_id_given;
-	bool skip_mac_groups; /* leave broadcast and multicast MACs */
+	int vlan_id;	    /* -1: not given */
+	int vlan_priority, vlan_cfi;
+	bool skip_mac_groups; /* leave broadcast and multicast MACs, */
+	bool skip_groups;     /* and IP addresses too */
 
 	/* network */
 	int tos; /* -1: keep */
@@ -69,8 +69,7 @@ struct ft_rewrite {
 	struct ft_rewrite_networks endpoints[2]; /* the client's, the server's */
 	bool seeded;
 	uint8_t address_mask[4];
-	bool skip_ip_groups; /* leave broadcast and multicast addresses */
-	bool unique;	     /* addresses differ from loop to loop */
+	bool unique; /* addresses differ from loop to loop */
 
 	/* transport */
 	unsigned ports_count;
@@ -82,7 +81,7 @@ struct ft_rewrite {
 	bool cut_fcs;
 	enum ft_rewrite_length length;
 	bool cut_to_mtu;
-	uint32_t mtu_bytes;
+	int mtu_bytes;
 	bool fix_header_length;
 	bool fix_checksums;
 };
