@@ -164,7 +164,7 @@ def test_a_ring_is_turned_and_kept_and_read_from_the_command_line(
 
 
 def test_the_rate_of_a_generator_is_changed_from_the_command_line(link: Lab) -> None:
-    argv = ft_generate("-o", link.left.port, "--rate", "1kpps", "--duration", "60")
+    argv = ft_generate("-o", f"afpacket:{link.left.port}", "--rate", "1kpps", "--duration", "60")
     with running(link.left, argv, name="gen") as generator:
         for change, speed, paused in (
             ("2kpps", 2.0, False),

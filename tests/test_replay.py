@@ -31,7 +31,7 @@ FRAMES = [bytes.fromhex("0200c61300010200c612000188b5") + bytes([n]) * 50 for n 
 def arrived(link: Lab, tmp_path: Path, *options: str | Path) -> list[bytes]:
     """Replay over the link; return the frames that arrived."""
     output = tmp_path / "arrived.pcapng"
-    argv = ft_generate("-o", link.left.port, *options)
+    argv = ft_generate("-o", f"afpacket:{link.left.port}", *options)
     with (
         capturing(link.right, output, "-d", "in") as engine,
         running(link.left, argv, name="gen", wait=False) as generator,
@@ -73,7 +73,7 @@ def test_a_count_ends_a_replay_without_end_inside_a_loop(
 
 
 def test_a_duration_ends_a_replay_without_end_and_is_no_shortfall(link: Lab, source: Path) -> None:
-    argv = ft_generate("-o", link.left.port, "--replay", source, "--loop", "0")
+    argv = ft_generate("-o", f"afpacket:{link.left.port}", "--replay", source, "--loop", "0")
     with running(
         link.left, [*argv, "--duration", "0.2", "--rate", "1kpps"], name="gen", wait=False
     ) as generator:
@@ -91,7 +91,7 @@ def feeding(link: Lab, tmp_path: Path, *options: str) -> Iterator[tuple[Engine, 
     """A replay of a FIFO, and the FIFO's other end; the file's header is written."""
     fifo, header = tmp_path / "fifo", write_pcap(tmp_path / "empty.pcap", []).read_bytes()
     os.mkfifo(fifo)
-    argv = ft_generate("-o", link.left.port, "--replay", fifo, *options)
+    argv = ft_generate("-o", f"afpacket:{link.left.port}", "--replay", fifo, *options)
     with (
         running(link.left, argv, name="gen", wait=False) as generator,
         fifo.open("wb", buffering=0) as feed,
@@ -127,7 +127,8 @@ def test_a_stream_slower_than_its_stamps_underruns_and_is_caught_up_with(
         report = generator.finish()
     assert report["tx"]["underruns"] == 1
     assert report["tx"]["frames"] == 3
-    assert report["valid"] is True
+    assert report["valid"] is False
+    assert "before it had been read" in report["invalid_reason"]
 
 
 def test_a_stream_that_keeps_ahead_of_its_stamps_does_not_underrun(
@@ -158,7 +159,7 @@ def test_of_a_file_that_was_cut_short_the_whole_frames_are_sent(
 ) -> None:
     cut = tmp_path / "cut.pcap"
     cut.write_bytes(source.read_bytes()[:-1])
-    argv = ft_generate("-o", link.left.port, "--replay", cut)
+    argv = ft_generate("-o", f"afpacket:{link.left.port}", "--replay", cut)
     with running(link.left, argv, name="gen", wait=False) as generator:
         assert generator.wait() == 1
     assert f"{len(FRAMES) - 1} frames before that were sent" in generator.words()
@@ -174,7 +175,7 @@ def test_an_interrupt_ends_the_wait_for_a_stream_that_nobody_feeds(
 
 
 def test_stdin_cannot_be_looped(link: Lab) -> None:
-    argv = ft_generate("-o", link.left.port, "--replay", "-", "--loop", "2")
+    argv = ft_generate("-o", f"afpacket:{link.left.port}", "--replay", "-", "--loop", "2")
     command = link.left.command(*argv)
     done = subprocess.run(
         command, input="", capture_output=True, text=True, check=False, timeout=60
@@ -189,7 +190,7 @@ def test_stdin_cannot_be_looped(link: Lab) -> None:
 @contextmanager
 def looping(link: Lab, source: Path, *options: str) -> Iterator[Engine]:
     """A replay that goes on for a minute, unless it is stopped."""
-    argv = ft_generate("-o", link.left.port, "--replay", source, "--loop", "0")
+    argv = ft_generate("-o", f"afpacket:{link.left.port}", "--replay", source, "--loop", "0")
     argv += ["--duration", "60", *options]
     with running(link.left, argv, name="gen") as generator:
         yield generator
@@ -219,7 +220,9 @@ def test_a_new_rate_does_not_wait_for_a_frame_that_was_due_in_an_hour(
     path = tmp_path / "hours.pcap"
     header = write_pcap(path, []).read_bytes()
     path.write_bytes(header + record(0, FRAMES[0]) + record(3_600_000_000, FRAMES[1]))
-    with running(link.left, ft_generate("-o", link.left.port, "--replay", path), name="gen") as run:
+    with running(
+        link.left, ft_generate("-o", f"afpacket:{link.left.port}", "--replay", path), name="gen"
+    ) as run:
         wait_until("the first", lambda: sent_so_far(run) == 1)
         call(run.socket, "rate", rate="1kpps")
         assert run.finish()["tx"]["frames"] == 2
@@ -229,13 +232,15 @@ def test_a_new_speed_holds_from_then_on(link: Lab, tmp_path: Path) -> None:
     path = tmp_path / "hours.pcap"
     header = write_pcap(path, []).read_bytes()
     path.write_bytes(header + record(0, FRAMES[0]) + record(3_600_000_000, FRAMES[1]))
-    with running(link.left, ft_generate("-o", link.left.port, "--replay", path), name="gen") as run:
+    with running(
+        link.left, ft_generate("-o", f"afpacket:{link.left.port}", "--replay", path), name="gen"
+    ) as run:
         assert call(run.socket, "rate", speed=1e6) == {"speed": 1e6, "paused": False}
         assert run.finish()["tx"]["speed"] == 1e6
 
 
 def test_the_rate_of_generated_frames_changes_in_the_unit_that_it_has(link: Lab) -> None:
-    argv = ft_generate("-o", link.left.port, "--rate", "1kpps", "--duration", "60")
+    argv = ft_generate("-o", f"afpacket:{link.left.port}", "--rate", "1kpps", "--duration", "60")
     with running(link.left, argv, name="gen") as generator, client(generator.socket) as asking:
         assert asking.ask("rate", rate="2kpps")["result"] == {"speed": 2.0, "paused": False}
         refused = asking.ask("rate", rate="1Mbps")["error"]

@@ -1,19 +1,19 @@
 """Rewriting meets the golden captures of tcprewrite, and of tcpreplay where it changes frames.
 
 `tcpreplay/EXPECTED.tsv` of the corpora has a command and the capture that it gives on each line.
-Each command is put into our words and run, and the frames that arrive at the other end of a link
-are compared with those of the capture. A command that has no such words is here with the reason.
+Each command is put into our words for a dry run, and the frames that it would send are compared
+with those of the capture. A command that has no such words is here with the reason.
 """
 
 import shlex
 import struct
-from collections.abc import Iterator
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import capturefile
 import pytest
-from fieldlab import Lab, LabError, capturing, corpora, ft_generate, lab, running
+from fieldlab import LabError, corpora, ft_generate
 
 NOT_OURS = {
     "test2.rewrite_layer2": "puts typed bytes in place of the link header, EtherType included: "
@@ -31,9 +31,7 @@ WITHOUT_VALUE = {
 FIXES_CHECKSUMS_TOO = {"ttl", "mtu-trunc"}
 """With these tcprewrite computes every frame's checksums anew; ours needs `fixcsum` for that."""
 
-MTU_BYTES = 1600
-"""The kernel lets a frame be longer than the MTU by one tag of 802.1Q, but not of 802.1ad."""
-
+RUN_TIMEOUT_S = 60
 IPV4, IPV6, MPLS = 0x0800, 0x86DD, 0x8847
 MIN_ETHERTYPE = 0x600
 LAST_FRAME = 179
@@ -149,28 +147,14 @@ def lines() -> list[tuple[str, str]]:
     return [(expected, arguments) for expected, _, arguments in rows]
 
 
-@pytest.fixture(scope="module")
-def shared_link() -> Iterator[Lab]:
-    try:
-        with lab(MTU_BYTES) as made:
-            yield made
-    except LabError as error:
-        pytest.skip(str(error))
-
-
-def sent(link: Lab, case: Case, folder: Path) -> list[bytes]:
-    """Replay a case over the link; return the frames that arrived."""
-    output = folder / "arrived.pcapng"
+def sent(case: Case, folder: Path) -> list[bytes]:
+    """Replay a case in a dry run; return the frames that a port would have been sent."""
+    output = folder / "sent.pcapng"
+    output.unlink(missing_ok=True)
     rules = [word for rule in case.rules for word in ("--rewrite", rule)]
     source = corpora() / "tcpreplay" / case.source
-    argv = ft_generate("-o", link.left.port, "--replay", source, "--rate", "max", *rules)
-    with (
-        capturing(link.right, output, "-d", "in") as engine,
-        running(link.left, [*argv, *case.options], name="gen", wait=False) as generator,
-    ):
-        report = generator.finish()
-        engine.stop()
-    assert report["valid"] is True, report["invalid_reason"]
+    argv = ft_generate("-o", f"file:{output}", "--replay", source, *rules, *case.options)
+    subprocess.run(argv, check=True, timeout=RUN_TIMEOUT_S)
     return capturefile.read(output).frames
 
 
@@ -183,19 +167,19 @@ def without_later_loops_of_others(frames: list[bytes]) -> list[bytes]:
 @pytest.mark.skipif(not lines(), reason="no captures: set FIELDTAP_CORPORA")
 @pytest.mark.parametrize(("expected", "arguments"), lines(), ids=[name for name, _ in lines()])
 def test_frames_are_rewritten_as_in_the_golden_capture(
-    shared_link: Lab, tmp_path: Path, expected: str, arguments: str
+    tmp_path: Path, expected: str, arguments: str
 ) -> None:
     if expected in NOT_OURS:
         pytest.skip(f"does not apply: {NOT_OURS[expected]}")
     case = translate(expected, arguments, tmp_path / "scratch.pcap")
-    frames = sent(shared_link, case, tmp_path)
+    frames = sent(case, tmp_path)
     if "unique-ip" in case.rules:
         frames = without_later_loops_of_others(frames)
     assert frames == frames_of(expected, tmp_path / "scratch.pcap")
 
 
 def test_a_frame_that_was_cut_short_is_padded_or_left_out_or_tells_its_new_length(
-    shared_link: Lab, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     whole = frames_of("test.pcap", tmp_path / "scratch.pcap")[20]
     cut = tmp_path / "cut.pcap"
@@ -206,7 +190,7 @@ def test_a_frame_that_was_cut_short_is_padded_or_left_out_or_tells_its_new_lengt
     cut.write_bytes(data)
 
     def after(*rules: str) -> list[bytes]:
-        return sent(shared_link, Case("", str(cut), list(rules)), tmp_path)
+        return sent(Case("", str(cut), list(rules)), tmp_path)
 
     assert after() == [whole[:kept]]
     assert after("fixlen=del") == []

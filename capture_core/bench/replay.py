@@ -46,7 +46,7 @@ class Timing:
 def run() -> dict[str, list[Timing]]:
     """Return the timings of each program, one a round. Raises `LabError` where one is missing."""
     programs: dict[str, Command] = {
-        "ft-generate": lambda port, path: ft_generate("-o", port, "--replay", path),
+        "ft-generate": lambda port, path: ft_generate("-o", f"afpacket:{port}", "--replay", path),
         "tcpreplay": _tcpreplay(),
         "tcpreplay -K": _tcpreplay("-K"),
         "tcpreplay -K -T nano": _tcpreplay("-K", "-T", "nano"),

@@ -61,7 +61,6 @@ struct ft_replay {
 
 	struct ft_replay_frame next; /* what is sent next, its due_ns counted over all passes */
 	bool has_next;
-	bool starved;	      /* the reading thread has not yet read what comes next */
 	ft_count underruns;   /* times that a frame was due before it was read; read by others */
 	uint64_t loops, pass; /* to make in all, being made */
 

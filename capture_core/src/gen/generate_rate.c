@@ -27,12 +27,16 @@ static struct ft_rate in_bits(const struct ft_generate_run *run, struct ft_rate 
 	return rate;
 }
 
-/* Streams keep their shares: the total goes up or down. */
+/* Of the one stream of the command line. */
 static int set_total_rate(struct ft_generate_run *run, const struct ft_rate *rate,
 			  struct ft_sender_change *change, struct ft_error *error)
 {
 	struct ft_rate before = in_bits(run, run->settings->rate), after = in_bits(run, *rate);
 
+	if (run->settings->streams != NULL)
+		return ft_fail(error, -EINVAL,
+			       "rate: streams have rates of their own; give \"speed\", which "
+			       "changes them all");
 	if (before.unit == FT_RATE_MAX || before.unit != after.unit)
 		return ft_fail(error, -EINVAL,
 			       "rate: this run cannot go over to another unit of rate, nor to or "
@@ -64,7 +68,7 @@ static int set_speed(const struct ft_generate_run *run, double speed,
 {
 	if (!(speed >= FT_GENERATE_MIN_SPEED && speed <= FT_GENERATE_MAX_SPEED))
 		return refuse(error);
-	if (run->settings->replay == NULL && run->settings->rate.unit == FT_RATE_MAX)
+	if (run->settings->replay == NULL && !run->sender.paced)
 		return ft_fail(error, -EINVAL,
 			       "rate: a run at top speed has no speed to change; start it with "
 			       "--rate");
@@ -102,6 +106,10 @@ json_t *ft_generate_rate(void *engine, const json_t *params, struct ft_error *er
 	struct ft_generate_run *run = engine;
 	struct ft_sender_change change = run->tempo;
 
+	if (run->transmit.keeps_no_time) {
+		ft_fail(error, -EINVAL, "rate: a dry run takes no time");
+		return NULL;
+	}
 	if (read_params(run, params, &change, error) != 0)
 		return NULL;
 	if (atomic_load(&run->sender.ended) || ft_sender_ask(&run->sender, &change) != 0) {

@@ -211,7 +211,7 @@ static void advance(struct ft_replay *replay)
 		break;
 	case FT_RING_EMPTY:
 		replay->has_next = false;
-		replay->starved = true;
+		replay->source.starved = true;
 		break;
 	case FT_RING_END:
 		replay->has_next = false;
@@ -224,7 +224,7 @@ static void advance(struct ft_replay *replay)
 /* After a look into an empty ring: an underrun is a frame that was due before it was there. */
 static void look_again(struct ft_replay *replay, ft_fine_time until)
 {
-	replay->starved = false;
+	replay->source.starved = false;
 	advance(replay);
 	if (replay->has_next && replay->source.due <= until)
 		ft_count_add(&replay->underruns, 1);
@@ -237,7 +237,7 @@ static unsigned fill(struct ft_source *source, ft_fine_time until, uint64_t sent
 	unsigned count = 0;
 
 	(void)sent_ns;
-	if (replay->starved) {
+	if (replay->source.starved) {
 		look_again(replay, until);
 		return 0; /* now that `due` is known */
 	}
