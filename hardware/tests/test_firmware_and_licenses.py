@@ -22,6 +22,7 @@ ADAPTER = PciFunction(
     link_width=8,
     max_link_gtps=8.0,
     max_link_width=8,
+    payload_bytes=None,
     removable=False,
 )
 STAMPS = Timestamping(
