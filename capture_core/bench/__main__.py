@@ -5,7 +5,16 @@ import sys
 
 from fieldlab import LabError
 
-from capture_core.bench import capture, disk, extract, generate, lossless, streams, synth
+from capture_core.bench import (
+    capture,
+    disk,
+    extract,
+    generate,
+    lossless,
+    replay,
+    streams,
+    synth,
+)
 
 SECTIONS = {
     "synth": synth.main,
@@ -16,6 +25,7 @@ SECTIONS = {
     "extract": extract.main,
     "generate": generate.main,
     "streams": streams.main,
+    "replay": replay.main,
 }
 
 
