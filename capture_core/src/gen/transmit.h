@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 
 #include "ft/error.h"
+#include "ft/ledger.h"
 #include "ft/source.h"
 
 #define FT_TRANSMIT_BATCH 64u
@@ -67,7 +68,8 @@ struct ft_transmit {
 
 	char mode[FT_TRANSMIT_MODE_MAX]; /* what opening obtained */
 	bool unseen;			 /* no packet socket of this machine sees the frames */
-	bool takes_all;	    /* frames handed over may be dropped by the port without a word */
+	bool unproven;	    /* frames may vanish without a word: only the port's counter tells */
+	bool takes_all;	    /* what the port has no room for vanishes so too */
 	bool keeps_no_time; /* it does not wait for frames to be due: it stamps them */
 	unsigned refused_count;
 	struct ft_transmit_refusal refused[FT_TRANSMIT_BACKENDS];
@@ -82,7 +84,7 @@ struct ft_transmit {
 
 	struct ft_frame_file *tap; /* NULL: none */
 	uint64_t tap_waited_ns;	   /* that sending waited for it */
-	uint64_t frames_written;   /* of the back end `file` */
+	ft_count frames_written;   /* of the back end `file` */
 	uint64_t due_ns; /* UTC: when the frames that are handed over were due; of `file` */
 
 	struct iovec frames[FT_TRANSMIT_BATCH];
