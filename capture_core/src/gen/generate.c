@@ -14,7 +14,9 @@
 #include "ft/clock.h"
 #include "ft/counters.h"
 #include "ft/report.h"
+#include "gen/frame_file.h"
 #include "gen/generate_run.h"
+#include "gen/probe.h"
 
 #define PROGRAM "ft-generate"
 
@@ -52,10 +54,14 @@ static int prepare_replay(struct ft_generate_run *run, struct ft_error *error)
 		.max_bytes = run->transmit.max_bytes,
 		.max_tagged_bytes = run->transmit.max_tagged_bytes,
 	};
+	struct ft_error why;
 	size_t frames;
-	int rc = ft_replay_load(settings->replay, settings->filter, &limits, &wait, &run->replay,
-				error);
+	int rc = ft_pace_set(&run->pace, &settings->rate, run->transmit.speed_bps, &why);
 
+	if (rc != 0)
+		return ft_fail(error, rc, "--rate: %s", why.text);
+	rc = ft_replay_load(settings->replay, settings->filter, &limits, &wait, &run->replay,
+			    error);
 	if (rc != 0)
 		return rc == -EAGAIN ? -ECANCELED : rc;
 	frames = run->replay.frame_count;
@@ -73,31 +79,6 @@ static int prepare_replay(struct ft_generate_run *run, struct ft_error *error)
 		run->requested_pps = ft_pace_pps(cost / frames);
 	}
 	return 0;
-}
-
-static int prepare_stream(struct ft_generate_run *run, struct ft_error *error)
-{
-	const struct ft_generate_settings *settings = run->settings;
-	int rc;
-
-	for (unsigned i = 0; i < settings->size_count; i++)
-		if (settings->sizes[i] - FT_FCS_BYTES > run->transmit.max_bytes)
-			return ft_fail(
-				error, -EINVAL,
-				"--size %u: port '%s' sends at most %u (with FCS); raise its "
-				"MTU: ip link set %s mtu %u, and the peer's",
-				settings->sizes[i], run->transmit.device,
-				run->transmit.max_bytes + FT_FCS_BYTES, run->transmit.device,
-				settings->sizes[i] - 18);
-	ft_signature_draw_run(&run->signature);
-	rc = ft_stream_create(settings->sizes, settings->size_count, &run->signature, &run->pace,
-			      &run->stream, error);
-	run->asked = settings->count;
-	run->requested_pps = ft_pace_pps(run->stream.mean_cost);
-	run->sender.source = &run->stream.source;
-	run->sender.limit = settings->count != 0 ? settings->count : UINT64_MAX;
-	run->sender.paced = settings->rate.unit != FT_RATE_MAX;
-	return rc;
 }
 
 static int create_input(struct ft_generate_run *run, struct ft_error *error)
@@ -120,23 +101,40 @@ static int create_input(struct ft_generate_run *run, struct ft_error *error)
 	return rc;
 }
 
+static int check_files(const struct ft_generate_run *run, struct ft_error *error)
+{
+	const struct ft_generate_settings *settings = run->settings;
+
+	if (settings->tap != NULL && ft_frame_file_check("--tap ", settings->tap, error) != 0)
+		return -EINVAL;
+	if (run->transmit.ifindex != 0)
+		return 0;
+	if (settings->input != NULL)
+		return ft_fail(error, -EINVAL, "-r and -o file: from a file no frame comes back");
+	return 0;
+}
+
 /* Everything that can be judged without opening a port. */
 static int prepare(struct ft_generate_run *run, struct ft_error *error)
 {
 	const struct ft_generate_settings *settings = run->settings;
 	int rc = settings->report != NULL ? ft_report_check(settings->report, error) : 0;
 
+	run->sender.transmit = &run->transmit;
+	run->sender.duration_ns = settings->duration_ns;
 	if (rc == 0)
 		rc = ft_transmit_create(settings->output, &run->transmit, error);
 	if (rc == 0)
+		rc = check_files(run, error);
+	if (rc == 0)
 		rc = create_input(run, error);
 	if (rc == 0)
-		rc = ft_pace_set(&run->pace, &settings->rate, run->transmit.speed_bps, error);
-	if (rc == 0)
 		rc = settings->replay != NULL ? prepare_replay(run, error)
-					      : prepare_stream(run, error);
-	run->sender.transmit = &run->transmit;
-	run->sender.duration_ns = settings->duration_ns;
+					      : ft_generate_prepare_streams(run, error);
+	if (rc == 0 && run->transmit.ifindex == 0 && !run->sender.paced && run->asked == 0)
+		rc = ft_fail(error, -EINVAL,
+			     "-o file: at --rate max it would never end; give a --rate or a "
+			     "--count");
 	return rc;
 }
 
@@ -154,16 +152,41 @@ static int check_queues(const struct ft_generate_run *run, struct ft_error *erro
 		       run->settings->input, queues, name);
 }
 
+/* Frames without a signature can be counted, but not told from those of other streams. */
+static int count_signed(const struct ft_generate_run *run, unsigned *count, struct ft_error *error)
+{
+	const struct ft_stream_set *set = &run->streams; /* of a replay it is empty */
+	const char *unsigned_name = NULL;
+
+	*count = 0;
+	for (unsigned i = 0; i < set->count; i++) {
+		if (set->streams[i].signature)
+			++*count;
+		else
+			unsigned_name = set->streams[i].name;
+	}
+	if (*count > 0 && unsigned_name != NULL)
+		return ft_fail(
+			error, -EINVAL,
+			"-r: stream '%s' has no signature, so its frames cannot be told from "
+			"those of other streams; give all of them one, or none",
+			unsigned_name);
+	return 0;
+}
+
 static int open_input(struct ft_generate_run *run, struct ft_error *error)
 {
-	bool is_signed = run->settings->replay == NULL;
+	unsigned stream_count = 0;
 	int rc;
 
 	if (run->input == NULL)
 		return 0;
+	rc = count_signed(run, &stream_count, error);
+	if (rc != 0)
+		return rc;
 	run->receiver.port = run->input;
-	run->receiver.run = is_signed ? &run->signature : NULL;
-	rc = ft_receiver_create(&run->receiver, is_signed ? 1 : 0, error);
+	run->receiver.run = stream_count > 0 ? &run->signature : NULL;
+	rc = ft_receiver_create(&run->receiver, stream_count, error);
 	if (rc == 0)
 		rc = ft_guardian_start(false, &run->guardian, error);
 	if (rc == 0)
@@ -185,16 +208,60 @@ static int start_receiving(struct ft_generate_run *run, struct ft_error *error)
 /* Where files come and go while the run has no privileges. */
 static int drop_privileges(struct ft_generate_run *run, struct ft_error *error)
 {
-	const char *directories[2] = {ft_manager_directory(run->manager)};
+	const struct ft_generate_settings *settings = run->settings;
+	const char *files[] = {settings->report, settings->tap,
+			       run->transmit.ifindex == 0 ? run->transmit.device : NULL};
+	const char *directories[4] = {ft_manager_directory(run->manager)};
+	char paths[3][PATH_MAX];
 	struct ft_privileges kept;
-	char report[PATH_MAX];
 	unsigned count = 1;
 
-	if (run->settings->report != NULL && strcmp(run->settings->report, "-") != 0) {
-		snprintf(report, sizeof(report), "%s", run->settings->report);
-		directories[count++] = dirname(report);
+	for (unsigned i = 0; i < 3; i++) {
+		if (files[i] == NULL || strcmp(files[i], "-") == 0)
+			continue;
+		snprintf(paths[i], sizeof(paths[i]), "%s", files[i]);
+		directories[count++] = dirname(paths[i]);
 	}
 	return ft_privileges_drop(directories, count, &kept, error);
+}
+
+static void tell_unseen(const struct ft_generate_run *run)
+{
+	const struct ft_transmit *transmit = &run->transmit;
+
+	if (run->settings->quiet)
+		return;
+	for (unsigned i = 0; i < transmit->refused_count; i++)
+		fprintf(stderr, PROGRAM ": not by %s: %s\n", transmit->refused[i].backend,
+			transmit->refused[i].reason.text);
+	fprintf(stderr, PROGRAM ": %s: sends by %s (%s)\n", transmit->device, transmit->ops->name,
+		transmit->mode);
+	if (transmit->unseen && run->settings->tap == NULL)
+		fprintf(stderr,
+			PROGRAM ": %s: a capture of this port does not see these frames; --tap "
+				"FILE.pcapng does\n",
+			transmit->device);
+}
+
+static int open_output(struct ft_generate_run *run, struct ft_error *error)
+{
+	const struct ft_generate_settings *settings = run->settings;
+	struct ft_source *source = run->sender.source;
+	struct ft_repeated repeated;
+	const struct ft_probe probe = {
+		.floods = source->ops->repeats != NULL && source->ops->repeats(source, &repeated),
+		.input = run->input != NULL ? ft_port_name(run->input) : NULL,
+	};
+	int rc = 0;
+
+	if (settings->tap != NULL)
+		rc = ft_frame_file_open("--tap ", settings->tap, run->transmit.device,
+					&run->transmit.tap, error);
+	if (rc == 0)
+		rc = ft_probe_choose(&run->transmit, &probe, error);
+	if (rc == 0)
+		tell_unseen(run);
+	return rc;
 }
 
 /* Every port is open by the end of this, and the first thread not yet started before it. */
@@ -205,7 +272,7 @@ static int open_ports(struct ft_generate_run *run, struct ft_error *error)
 	int rc = open_input(run, error);
 
 	if (rc == 0)
-		rc = ft_transmit_open(&run->transmit, error);
+		rc = open_output(run, error);
 	if (rc == 0 && run->input != NULL)
 		rc = ft_port_start(run->input, error);
 	if (rc == 0 && ft_manager_interrupted(run->manager))
@@ -237,17 +304,16 @@ static void stop_sending(struct ft_generate_run *run)
 static int confirm(struct ft_generate_run *run, struct ft_error *error)
 {
 	uint64_t submitted = ft_count_read(&run->sender.submitted);
-	uint64_t began_ns = ft_clock_monotonic_ns();
-	struct ft_counters counters;
+	uint64_t began_ns = ft_clock_monotonic_ns(), counted;
 
 	do {
 		int rc;
 
 		ft_counters_settle();
-		rc = ft_counters_read(run->transmit.ifindex, &counters, error);
+		rc = ft_transmit_read_count(&run->transmit, &counted, error);
 		if (rc != 0)
 			return rc;
-		run->tx_frames = counters.tx_frames - run->tx_before;
+		run->tx_frames = counted - run->tx_before;
 		if (run->tx_frames >= submitted)
 			return 0;
 		ft_manager_serve(run->manager, SERVE_MS);
@@ -344,10 +410,8 @@ static int begin_watch(struct ft_generate_run *run, struct ft_error *error)
 /* What the ports have counted before the first frame. */
 static int begin_counts(struct ft_generate_run *run, struct ft_error *error)
 {
-	struct ft_counters counters;
-	int rc = ft_counters_read(run->transmit.ifindex, &counters, error);
+	int rc = ft_transmit_read_count(&run->transmit, &run->tx_before, error);
 
-	run->tx_before = counters.tx_frames;
 	if (rc == 0 && run->input != NULL)
 		rc = ft_receive_port_begin(&run->receive_port, ft_port_ifindex(run->input), error);
 	return rc;
@@ -392,6 +456,8 @@ static int generate(struct ft_generate_run *run, struct ft_error *error)
 	if (run->receiver.result != 0)
 		fail_run(run, &run->receiver.error);
 	end_counts(run);
+	if (ft_transmit_finish(&run->transmit, error) != 0)
+		fail_run(run, error);
 	return 0;
 }
 
@@ -418,9 +484,10 @@ static void close_all(struct ft_generate_run *run)
 	ft_port_free(run->input);
 	ft_receiver_free(&run->receiver);
 	ft_watch_close(&run->watch);
-	ft_transmit_close(&run->transmit);
+	ft_transmit_free(&run->transmit);
 	ft_guardian_free(run->guardian);
-	ft_stream_free(&run->stream);
+	ft_stream_set_free(&run->streams);
+	ft_stream_file_free(&run->stream_file);
 	ft_replay_free(&run->replay);
 	ft_manager_free(run->manager);
 }
@@ -436,7 +503,6 @@ int ft_generate_run(const struct ft_generate_settings *settings)
 		return 1;
 	}
 	run->settings = settings;
-	run->transmit.fd = -1;
 	rc = run_generator(run, &error);
 	if (rc == -ECANCELED) {
 		code = 130;

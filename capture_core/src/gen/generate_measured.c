@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the receiver knows of streams and latency, for statuses and reports. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "gen/generate_run.h"
 
 /* A status is one line of at most 4 MiB, asked for up to 20 times a second. */
-#define STATUS_STREAMS 256u
+#define STATUS_STREAMS	256u
+#define SUMMARY_STREAMS 16u
 
 static json_t *integer(uint64_t value)
 {
@@ -31,10 +33,11 @@ static void describe_source(const struct ft_generate_run *run, char *text, size_
 {
 	const struct ft_port_interface *interface = ft_port_interface(run->input, 0);
 
-	snprintf(text, bytes,
-		 "%ssent: system clock, before the frame's batch was handed to the port (see "
-		 "tx.handover_ns); received: %s (%s); no offset taken off",
+	snprintf(text, bytes, "%ssent: system clock, %s; received: %s (%s); no offset taken off",
 		 ft_count_read(&run->receiver.reflected) > 0 ? "there and back; " : "",
+		 ft_transmit_floods(&run->transmit)
+			 ? "as the kernel made the frame"
+			 : "before the frame's batch was handed to the port (see tx.handover_ns)",
 		 interface->timestamps, interface->clock);
 }
 
@@ -79,12 +82,19 @@ static json_t *stream_lost(const struct ft_generate_run *run, uint64_t sent, uin
 	return integer(sent > distinct ? sent - distinct : 0);
 }
 
+/* Those that left the port, which knows of no streams: of several, those made for it. */
+static uint64_t stream_sent(const struct ft_generate_run *run, uint32_t id)
+{
+	if (run->receiver.stream_count == 1 && run->stopped_ns != 0)
+		return run->tx_frames;
+	return ft_count_read(&run->streams.streams[id].number);
+}
+
 static json_t *describe_stream(const struct ft_generate_run *run, uint32_t id, bool for_report)
 {
 	const struct ft_received_stream *stream = &run->receiver.streams[id];
 	const struct ft_sequence *sequence = &stream->sequence;
-	uint64_t sent =
-		run->stopped_ns != 0 ? run->tx_frames : ft_count_read(&run->sender.submitted);
+	uint64_t sent = stream_sent(run, id);
 	uint64_t distinct = ft_count_read(&sequence->distinct);
 	uint64_t corrupt = ft_count_read(&stream->corrupt);
 	json_t *object = json_object();
@@ -92,6 +102,7 @@ static json_t *describe_stream(const struct ft_generate_run *run, uint32_t id, b
 	if (run->receiver.stream_count == 1)
 		corrupt += ft_count_read(&run->receiver.broken);
 	json_object_set_new(object, "id", integer(id));
+	json_object_set_new(object, "name", json_string(run->streams.streams[id].name));
 	json_object_set_new(object, "tx", integer(sent));
 	json_object_set_new(object, "rx", integer(ft_count_read(&stream->frames)));
 	json_object_set_new(object, "lost", stream_lost(run, sent, distinct));
@@ -115,4 +126,26 @@ json_t *ft_generate_streams(const struct ft_generate_run *run, bool for_report)
 	for (uint32_t id = 0; id < count; id++)
 		json_array_append_new(streams, describe_stream(run, id, for_report));
 	return streams;
+}
+
+void ft_generate_summarize_streams(const struct ft_generate_run *run)
+{
+	uint32_t count = run->receiver.stream_count;
+
+	for (uint32_t id = 0; count > 1 && id < count && id < SUMMARY_STREAMS; id++) {
+		const struct ft_received_stream *stream = &run->receiver.streams[id];
+		const struct ft_histogram *latency = &stream->latency.histogram;
+
+		fprintf(stderr,
+			"ft-generate: stream %s: %" PRIu64 " of %" PRIu64 " frames received, "
+			"%" PRIu64 " duplicate, %" PRIu64 " reordered, %" PRIu64
+			" corrupt, median latency %.1f us\n",
+			run->streams.streams[id].name, ft_count_read(&stream->sequence.distinct),
+			stream_sent(run, id), ft_count_read(&stream->sequence.duplicate),
+			ft_count_read(&stream->sequence.reordered), ft_count_read(&stream->corrupt),
+			(double)ft_histogram_quantile(latency, 0.5) / 1e3);
+	}
+	if (count > SUMMARY_STREAMS)
+		fprintf(stderr, "ft-generate: %u more streams are in the report\n",
+			count - SUMMARY_STREAMS);
 }

@@ -15,17 +15,14 @@
 #include "gen/sender.h"
 #include "gen/stream.h"
 
-#define FT_GENERATE_TX_BACKEND "afpacket"
-#define FT_GENERATE_TX_MODE    "sendmmsg"
-#define FT_GENERATE_TX_SOURCE  "tx_packets"
-
 /* Owned by the main thread; sender and receiver say what their threads write. */
 struct ft_generate_run {
 	const struct ft_generate_settings *settings;
 	struct ft_manager *manager;
 	struct ft_transmit transmit;
 	struct ft_signature_run signature;
-	struct ft_stream stream;
+	struct ft_stream_file stream_file;
+	struct ft_stream_set streams;
 	struct ft_replay replay;
 	struct ft_pace pace;
 	struct ft_sender sender;
@@ -44,6 +41,9 @@ struct ft_generate_run {
 	bool failed; /* and an alarm has said why */
 	struct ft_error failure;
 };
+
+/* Read, check and make the streams, or the one stream of the command line. -EINVAL, -ENOMEM. */
+int ft_generate_prepare_streams(struct ft_generate_run *run, struct ft_error *error);
 
 /* Frames that this machine failed to receive: at the adapter, before the socket, at the socket. */
 uint64_t ft_generate_receiver_dropped(const struct ft_generate_run *run);
@@ -74,6 +74,9 @@ json_t *ft_generate_latency(const struct ft_generate_run *run, bool for_report);
 
 /* Why latencies are not known although frames came back, or NULL. */
 const char *ft_generate_latency_unknown(const struct ft_generate_run *run);
+
+/* A line a stream where there are several, on stderr. */
+void ft_generate_summarize_streams(const struct ft_generate_run *run);
 
 /* The run in words, on stderr. */
 void ft_generate_summarize(const struct ft_generate_run *run);

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "ft/clock.h"
-#include "ft/counters.h"
 #include "ft/report.h"
+#include "gen/frame_file.h"
 #include "gen/generate_run.h"
 
 #define REPORT_SCHEMA "fieldtap.generate-report/1"
@@ -73,7 +73,7 @@ static json_t *describe_tx(const struct ft_generate_run *run, uint64_t frames)
 	json_t *object = json_object();
 
 	json_object_set_new(object, "port", json_string(run->transmit.device));
-	json_object_set_new(object, "backend", json_string(FT_GENERATE_TX_BACKEND));
+	json_object_set_new(object, "backend", json_string(run->transmit.ops->name));
 	json_object_set_new(object, "frames", integer(frames));
 	json_object_set_new(object, "submitted", integer(ft_count_read(&sender->submitted)));
 	json_object_set_new(object, "bytes", integer(ft_count_read(&sender->bytes)));
@@ -83,10 +83,10 @@ static json_t *describe_tx(const struct ft_generate_run *run, uint64_t frames)
 	return object;
 }
 
-/* Frames of a replay carry no numbers: what only numbers can tell is null. */
+/* What only numbers can tell is null where frames carry none, as those of a replay. */
 static json_t *numbered(const struct ft_generate_run *run, uint64_t count)
 {
-	return run->settings->replay == NULL ? integer(count) : json_null();
+	return run->receiver.stream_count > 0 ? integer(count) : json_null();
 }
 
 static json_t *describe_dropped(const struct ft_generate_run *run)
@@ -127,13 +127,12 @@ static json_t *status(void *engine)
 {
 	const struct ft_generate_run *run = engine;
 	uint64_t frames = run->tx_frames, lost = lost_so_far(run);
-	struct ft_counters counters;
+	uint64_t counted;
 	struct ft_error ignored; /* a port that has gone is noticed by tick */
 	json_t *object = json_object();
 
-	if (run->stopped_ns == 0 &&
-	    ft_counters_read(run->transmit.ifindex, &counters, &ignored) == 0)
-		frames = counters.tx_frames - run->tx_before;
+	if (run->stopped_ns == 0 && ft_transmit_read_count(&run->transmit, &counted, &ignored) == 0)
+		frames = counted - run->tx_before;
 	json_object_set_new(object, "tx", describe_tx(run, frames));
 	json_object_set_new(object, "rx", describe_rx(run, lost));
 	json_object_set_new(object, "lost", integer(lost));
@@ -190,13 +189,16 @@ static double per_second(const struct ft_generate_run *run, double amount)
 	return seconds > 0 ? amount / seconds : 0;
 }
 
-/* Layer 2 with FCS, of the frames submitted. */
+/* Layer 2 with FCS, of the frames submitted, or of those among them that the port did send. */
 static double sent_bps(const struct ft_generate_run *run)
 {
-	uint64_t bytes = ft_count_read(&run->sender.bytes) +
-			 ft_count_read(&run->sender.submitted) * FT_FCS_BYTES;
+	uint64_t submitted = ft_count_read(&run->sender.submitted);
+	uint64_t bytes = ft_count_read(&run->sender.bytes) + submitted * FT_FCS_BYTES;
+	double share = 1;
 
-	return per_second(run, 8.0 * (double)bytes);
+	if (run->transmit.takes_all && run->tx_frames < submitted)
+		share = (double)run->tx_frames / (double)submitted;
+	return per_second(run, 8.0 * share * (double)bytes);
 }
 
 static void summarize_sent(const struct ft_generate_run *run)
@@ -256,19 +258,45 @@ void ft_generate_summarize(const struct ft_generate_run *run)
 	if (run->input != NULL) {
 		summarize_received(run);
 		summarize_latency(run);
+		ft_generate_summarize_streams(run);
 	}
 	if (why[0] != '\0')
 		fprintf(stderr, "ft-generate: NOT VALID: %s\n", why);
+}
+
+/* Back ends that would have been faster, and why the run did not get them. */
+static json_t *report_refused(const struct ft_transmit *transmit)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < transmit->refused_count; i++)
+		json_array_append_new(list, json_pack("{s:s, s:s}", "backend",
+						      transmit->refused[i].backend, "reason",
+						      transmit->refused[i].reason.text));
+	return list;
+}
+
+static json_t *report_tap(const struct ft_transmit *transmit)
+{
+	const struct ft_frame_file *tap = transmit->tap;
+
+	if (tap == NULL)
+		return json_null();
+	return json_pack("{s:s, s:I, s:I}", "path", ft_frame_file_path(tap), "frames",
+			 (json_int_t)ft_frame_file_frames(tap), "waited_ns",
+			 (json_int_t)transmit->tap_waited_ns);
 }
 
 static json_t *report_tx(const struct ft_generate_run *run)
 {
 	json_t *object = describe_tx(run, run->tx_frames);
 
-	json_object_set_new(object, "mode", json_string(FT_GENERATE_TX_MODE));
-	json_object_set_new(object, "source", json_string(FT_GENERATE_TX_SOURCE));
+	json_object_set_new(object, "mode", json_string(run->transmit.mode));
+	json_object_set_new(object, "source",
+			    json_string(ft_transmit_count_source(&run->transmit)));
 	json_object_set_new(object, "pps", json_real(per_second(run, (double)run->tx_frames)));
 	json_object_set_new(object, "bps", json_real(sent_bps(run)));
+	json_object_set_new(object, "refused", report_refused(&run->transmit));
 	return object;
 }
 
@@ -284,14 +312,15 @@ int ft_generate_report(const struct ft_generate_run *run, struct ft_error *error
 	ft_generate_judge(run, why, sizeof(why));
 	unknown = ft_generate_latency_unknown(run);
 	report = json_pack(
-		"{s:s, s:s, s:I, s:I, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:s?, s:O, s:O}", "schema",
-		REPORT_SCHEMA, "name", ft_manager_name(run->manager), "started_ns",
+		"{s:s, s:s, s:I, s:I, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:s?, s:o, s:O, s:O}",
+		"schema", REPORT_SCHEMA, "name", ft_manager_name(run->manager), "started_ns",
 		(json_int_t)run->started_ns, "stopped_ns", (json_int_t)run->stopped_ns,
 		"stop_reason", run->stop_reason, "valid", why[0] == '\0', "invalid_reason",
 		why[0] != '\0' ? json_string(why) : json_null(), "tx", report_tx(run), "rx",
 		describe_rx(run, ft_generate_lost(run)), "streams", ft_generate_streams(run, true),
 		"latency_ns", ft_generate_latency(run, true), "latency_unknown_reason", unknown,
-		"alarms", ft_manager_alarms(run->manager), "marks", ft_manager_marks(run->manager));
+		"tap", report_tap(&run->transmit), "alarms", ft_manager_alarms(run->manager),
+		"marks", ft_manager_marks(run->manager));
 	rc = report != NULL ? ft_report_write(run->settings->report, report, error)
 			    : ft_fail(error, -ENOMEM, "--report: out of memory");
 	json_decref(report);

@@ -19,6 +19,8 @@
 
 /* How far behind the end of its duration a paced run may finish; then the rest is given up. */
 #define OVERRUN_NS (200 * FT_NS_PER_MS)
+/* Some milliseconds: how long the end may go unnoticed. */
+#define FLOOD_FRAMES 16384u
 
 /* A start's schedule. */
 struct schedule {
@@ -26,6 +28,7 @@ struct schedule {
 	uint64_t end_ns;     /* nothing is due from here on */
 	uint64_t overrun_ns; /* nothing is sent from here on */
 	uint64_t late_ns;    /* of the latest batch */
+	uint64_t started_utc_ns;
 };
 
 /* When the next frame is due (monotonic). */
@@ -42,6 +45,7 @@ static struct schedule begin_schedule(const struct ft_sender *sender)
 		.started_ns = ft_clock_monotonic_ns(),
 		.end_ns = UINT64_MAX,
 		.overrun_ns = UINT64_MAX,
+		.started_utc_ns = ft_clock_utc_ns(),
 	};
 
 	if (sender->duration_ns != 0) {
@@ -56,8 +60,10 @@ static uint64_t wait_turn(struct ft_sender *sender, struct schedule *schedule)
 {
 	uint64_t now_ns, next_ns = due_ns(sender, schedule);
 
-	if (next_ns >= schedule->end_ns)
+	if (next_ns >= schedule->end_ns || next_ns == UINT64_MAX)
 		return 0;
+	if (sender->transmit->keeps_no_time) /* for it, it is always just then */
+		return atomic_load_explicit(&sender->stop, memory_order_relaxed) ? 0 : next_ns;
 	now_ns = ft_pace_wait(next_ns, &sender->stop);
 	if (atomic_load_explicit(&sender->stop, memory_order_relaxed))
 		return 0;
@@ -77,6 +83,16 @@ static ft_fine_time last_due(const struct schedule *schedule, uint64_t now_ns)
 	uint64_t last_ns = now_ns < schedule->end_ns ? now_ns : schedule->end_ns - 1;
 
 	return ((ft_fine_time)(last_ns - schedule->started_ns + 1) << FT_FINE_SHIFT) - 1;
+}
+
+/* What signed frames carry as the time at which they are sent (UTC). */
+static uint64_t sent_utc_ns(const struct ft_sender *sender, const struct schedule *schedule,
+			    uint64_t now_ns)
+{
+	if (!sender->transmit->keeps_no_time)
+		return ft_clock_utc_ns();
+	sender->transmit->due_ns = schedule->started_utc_ns + now_ns - schedule->started_ns;
+	return sender->transmit->due_ns;
 }
 
 /* Returns 0, or negative when the port is lost. */
@@ -112,22 +128,57 @@ static int send_all(struct ft_sender *sender, struct schedule *schedule)
 	while (rc == 0 && submitted < sender->limit &&
 	       (now_ns = wait_turn(sender, schedule)) != 0) {
 		uint64_t left = sender->limit - submitted;
-		unsigned batch = source->ops->fill(sender->source, last_due(schedule, now_ns),
-						   ft_clock_utc_ns(), sender->transmit->frames,
-						   left < FT_TRANSMIT_BATCH ? (unsigned)left
-									    : FT_TRANSMIT_BATCH);
+		unsigned batch = source->ops->fill(
+			sender->source, last_due(schedule, now_ns),
+			sent_utc_ns(sender, schedule, now_ns), sender->transmit->frames,
+			left < FT_TRANSMIT_BATCH ? (unsigned)left : FT_TRANSMIT_BATCH);
 
 		rc = send_batch(sender, batch);
-		note_handover(sender, ft_clock_monotonic_ns() - now_ns);
+		if (!sender->transmit->keeps_no_time)
+			note_handover(sender, ft_clock_monotonic_ns() - now_ns);
 		submitted = ft_count_read(&sender->submitted);
 	}
 	return rc;
 }
 
+/* The port makes the frames, at top speed. */
+static int flood(struct ft_sender *sender, struct schedule *schedule)
+{
+	uint64_t submitted = ft_count_read(&sender->submitted);
+	struct ft_repeated repeated;
+	int made = 0;
+
+	if (!sender->source->ops->repeats(sender->source, &repeated))
+		return ft_fail(&sender->error, -EINVAL, "-o: live sends one frame over and over");
+	while (made >= 0 && submitted < sender->limit &&
+	       !atomic_load_explicit(&sender->stop, memory_order_relaxed) &&
+	       ft_clock_monotonic_ns() < schedule->end_ns) {
+		uint64_t left = sender->limit - submitted;
+
+		made = ft_transmit_flood(sender->transmit, &repeated,
+					 left < FLOOD_FRAMES ? (uint32_t)left : FLOOD_FRAMES,
+					 &sender->error);
+		if (made > 0)
+			ft_count_add(&sender->submitted, (uint64_t)made);
+		if (made > 0)
+			ft_count_add(&sender->bytes, (uint64_t)made * repeated.bytes);
+		submitted = ft_count_read(&sender->submitted);
+	}
+	return made < 0 ? made : 0;
+}
+
+/* Where the schedule has come to. */
+static uint64_t end_time(const struct ft_sender *sender, const struct schedule *schedule)
+{
+	if (sender->transmit->keeps_no_time && sender->transmit->due_ns != 0)
+		return schedule->started_ns + sender->transmit->due_ns - schedule->started_utc_ns;
+	return ft_clock_monotonic_ns();
+}
+
 /* N frames at a rate take N intervals, although the last is not waited for. */
 static void note_end(struct ft_sender *sender, const struct schedule *schedule)
 {
-	uint64_t now_ns = ft_clock_monotonic_ns(), next_ns = due_ns(sender, schedule);
+	uint64_t now_ns = end_time(sender, schedule), next_ns = due_ns(sender, schedule);
 	bool early = next_ns > now_ns && next_ns != UINT64_MAX && !atomic_load(&sender->stop);
 
 	if (sender->paced && next_ns == UINT64_MAX)
@@ -144,7 +195,9 @@ static void *run(void *argument)
 	struct schedule schedule = begin_schedule(sender);
 
 	sender->source->ops->restart(sender->source);
-	sender->result = send_all(sender, &schedule);
+	sender->result =
+		(ft_transmit_floods(sender->transmit) ? flood : send_all)(sender, &schedule);
+	ft_transmit_drain(sender->transmit);
 	note_end(sender, &schedule);
 	/* Release: everything above is read by the main thread once it sees `ended`. */
 	atomic_store_explicit(&sender->ended, true, memory_order_release);
