@@ -112,12 +112,16 @@ def test_a_report_that_counts_otherwise_than_the_device_is_named() -> None:
     seen = passed(0, 2, 1, 1, 4)
     rx: Json = {"frames": 5, "lost": 1, "duplicate": 1, "reordered": 1, "corrupt": 0, "foreign": 0}
     rx |= {"receiver_dropped": 0, "dropped": {}, "too_late": 0}
-    report = {"tx": {"frames": 5}, "rx": rx, "streams": [rx]}
+    stream: Json = {"id": 0, "tx": 5, "rx": 5, "latency_ns": {"samples": 4}}
+    stream |= {name: rx[name] for name in ("lost", "duplicate", "reordered", "corrupt")}
+    report: Json = {"tx": {"frames": 5}, "rx": rx, "streams": [stream]}
     assert measuring.judge_counts(report, seen) == []
     for name in ("frames", "lost", "duplicate", "reordered", "corrupt", "foreign"):
-        told = rx | {name: rx[name] + 1}
-        wrong = measuring.judge_counts(report | {"rx": told, "streams": [told]}, seen)
-        assert len(wrong) == 1, name
+        told = report | {"rx": rx | {name: rx[name] + 1}}
+        assert len(measuring.judge_counts(told, seen)) == 1, name
+    for name in ("rx", "lost", "duplicate", "reordered", "corrupt"):
+        told = report | {"streams": [stream | {name: stream[name] + 1}]}
+        assert len(measuring.judge_counts(told, seen)) == 1, name
 
 
 def report_with(**changes: object) -> Json:

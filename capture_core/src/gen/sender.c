@@ -7,8 +7,8 @@
  *
  * Each frame is due at an absolute time. A late sender sends all that is due at once, so that
  * batches form by themselves and the average rate holds. All frames of a batch carry the time when
- * it was about to be handed to the port: no frame can have left earlier, the last one left later by
- * up to what handing over took, which is measured.
+ * it was about to be handed to the port: none can have left earlier, and how long handing over took
+ * is measured.
  */
 #include "gen/sender.h"
 
