@@ -19,7 +19,7 @@ def loop() -> Iterator[Lab]:
 
 def generate(loop: Lab, *options: str | Path) -> Json:
     """Send from the left end; return the report."""
-    argv = ft_generate("-o", loop.left.port, *options)
+    argv = ft_generate("-o", f"afpacket:{loop.left.port}", *options)
     with running(loop.left, argv, name="gen", wait=False) as generator:
         return generator.finish()
 
