@@ -113,16 +113,18 @@ class Latency(msgspec.Struct, frozen=True):
 class StreamRecord(msgspec.Struct, frozen=True):
     """One stream of a generator run, in frames.
 
-    `lost` is null where several streams came and this machine dropped frames: it cannot tell whose.
+    What is null cannot be told: `lost` where frames of several streams were dropped at either port,
+    all that was received of a stream without a signature.
     """
 
     id: int
     tx: Count
-    rx: Count
+    rx: Count | None
     lost: Count | None
-    duplicate: Count
-    reordered: Count
-    corrupt: Count
+    duplicate: Count | None
+    reordered: Count | None
+    corrupt: Count | None
+    name: str | None = None
     latency_ns: Latency | None = None
 
 

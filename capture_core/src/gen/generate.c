@@ -122,6 +122,7 @@ static int prepare(struct ft_generate_run *run, struct ft_error *error)
 
 	run->sender.transmit = &run->transmit;
 	run->sender.duration_ns = settings->duration_ns;
+	run->sender.late.policy = settings->late;
 	if (rc == 0)
 		rc = ft_transmit_create(settings->output, &run->transmit, error);
 	if (rc == 0)
@@ -152,41 +153,16 @@ static int check_queues(const struct ft_generate_run *run, struct ft_error *erro
 		       run->settings->input, queues, name);
 }
 
-/* Frames without a signature can be counted, but not told from those of other streams. */
-static int count_signed(const struct ft_generate_run *run, unsigned *count, struct ft_error *error)
-{
-	const struct ft_stream_set *set = &run->streams; /* of a replay it is empty */
-	const char *unsigned_name = NULL;
-
-	*count = 0;
-	for (unsigned i = 0; i < set->count; i++) {
-		if (set->streams[i].signature)
-			++*count;
-		else
-			unsigned_name = set->streams[i].name;
-	}
-	if (*count > 0 && unsigned_name != NULL)
-		return ft_fail(
-			error, -EINVAL,
-			"-r: stream '%s' has no signature, so its frames cannot be told from "
-			"those of other streams; give all of them one, or none",
-			unsigned_name);
-	return 0;
-}
-
 static int open_input(struct ft_generate_run *run, struct ft_error *error)
 {
-	unsigned stream_count = 0;
+	bool is_signed = run->settings->replay == NULL && run->streams.is_signed;
 	int rc;
 
 	if (run->input == NULL)
 		return 0;
-	rc = count_signed(run, &stream_count, error);
-	if (rc != 0)
-		return rc;
 	run->receiver.port = run->input;
-	run->receiver.run = stream_count > 0 ? &run->signature : NULL;
-	rc = ft_receiver_create(&run->receiver, stream_count, error);
+	run->receiver.run = is_signed ? &run->signature : NULL;
+	rc = ft_receiver_create(&run->receiver, is_signed ? run->streams.count : 0, error);
 	if (rc == 0)
 		rc = ft_guardian_start(false, &run->guardian, error);
 	if (rc == 0)
@@ -277,6 +253,8 @@ static int open_ports(struct ft_generate_run *run, struct ft_error *error)
 		rc = ft_port_start(run->input, error);
 	if (rc == 0 && ft_manager_interrupted(run->manager))
 		rc = -ECANCELED;
+	if (rc == 0 && run->sender.paced)
+		ft_realtime_permit();
 	if (rc == 0)
 		rc = drop_privileges(run, error);
 	return rc == 0 ? start_receiving(run, error) : rc;
@@ -332,7 +310,8 @@ static int top_up(struct ft_generate_run *run, struct ft_error *error)
 
 	for (unsigned round = 0; rc == 0 && round < TOP_UP_ROUNDS; round++) {
 		if (run->failed || run->settings->replay != NULL || run->tx_frames >= run->asked ||
-		    atomic_load(&run->sender.stop) || run->sender.behind)
+		    atomic_load(&run->sender.stop) || run->sender.behind ||
+		    ft_count_read(&run->sender.late.skipped) != 0)
 			break;
 		before = run->tx_frames;
 		run->sender.limit += run->asked - run->tx_frames;
@@ -386,7 +365,8 @@ static int begin_watch(struct ft_generate_run *run, struct ft_error *error)
 {
 	uint64_t began_ns = ft_clock_monotonic_ns();
 
-	ft_watch_add_link(&run->watch, run->transmit.device, run->transmit.ifindex);
+	if (run->transmit.ifindex != 0)
+		ft_watch_add_link(&run->watch, run->transmit.device, run->transmit.ifindex);
 	if (run->input != NULL)
 		ft_watch_add(&run->watch, run->input);
 	ft_watch_look_now(&run->watch, run->manager);

@@ -53,6 +53,8 @@ uint64_t ft_generate_receiver_dropped(const struct ft_generate_run *run);
  * less what this machine dropped. A copy is in `frames` but not in `distinct`, so
  *
  *   tx.frames = rx.frames - duplicate - too late + lost + receiver_dropped
+ *
+ * Where some streams are signed, the frames of all others count on neither side.
  */
 uint64_t ft_generate_lost(const struct ft_generate_run *run);
 

@@ -241,6 +241,16 @@ static void restart(struct ft_source *source)
 	say_due(set);
 }
 
+uint64_t ft_stream_set_unsigned(const struct ft_stream_set *set)
+{
+	uint64_t frames = 0;
+
+	for (unsigned i = 0; i < set->count; i++)
+		if (!set->streams[i].signature)
+			frames += ft_count_read(&set->streams[i].number);
+	return frames;
+}
+
 static bool repeats(struct ft_source *source, struct ft_repeated *repeated)
 {
 	struct ft_stream_set *set = (struct ft_stream_set *)source;

@@ -46,7 +46,7 @@ struct ft_stream_shape {
 	uint32_t ip_sum, transport_sum;
 	ft_fine_time cost;  /* of the schedule */
 	ft_fine_time least; /* of it: the frame's own time on the wire; 0: unknown */
-	/* The last bytes of the payload, with the signature. */
+	/* The last bytes of the payload: the signature, in front of it what covers the rest. */
 	uint8_t tail[FT_SIGNATURE_CRC_BYTES + FT_SIGNATURE_ROOM_BYTES];
 };
 
@@ -91,6 +91,7 @@ struct ft_stream_set {
 	struct ft_source source;
 	struct ft_stream *streams; /* in the order of the file */
 	unsigned count;
+	bool is_signed;	      /* some stream is */
 	bool top_speed;	      /* every frame is due at once; `due` of streams is only their order */
 	uint64_t asked;	      /* frames of all streams together; 0: no limit */
 	double requested_pps; /* of all together while none has ended; 0: top speed */
@@ -109,6 +110,9 @@ extern const struct ft_source_ops ft_stream_ops;
 int ft_stream_set_create(const struct ft_stream_file *file, struct ft_transmit *transmit,
 			 const struct ft_signature_run *run, struct ft_stream_set *set,
 			 struct ft_error *error);
+
+/* Frames made so far of streams without a signature. */
+uint64_t ft_stream_set_unsigned(const struct ft_stream_set *set);
 
 /* Accepts a zeroed one. */
 void ft_stream_set_free(struct ft_stream_set *set);

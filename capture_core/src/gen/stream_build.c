@@ -42,8 +42,14 @@ static struct ft_spot spot_of(const struct build *build, unsigned i, const char 
 /* Bytes of a frame that cannot be less, without FCS. */
 static uint32_t least_bytes(const struct ft_stream_plan *plan, const struct ft_stream *stream)
 {
-	return stream->payload_at + plan->payload.byte_count +
-	       (plan->signature ? FT_SIGNATURE_ROOM_BYTES : 0);
+	uint32_t given = plan->payload.byte_count, bytes = stream->payload_at + given;
+
+	if (plan->signature)
+		bytes += FT_SIGNATURE_ROOM_BYTES;
+	/* What the user gives must not make way for what covers the payload. */
+	if (plan->signature && given + FT_SIGNATURE_CRC_BYTES >= FT_SIGNATURE_COVERED_BYTES)
+		bytes += FT_SIGNATURE_CRC_BYTES;
+	return bytes;
 }
 
 static int check_size(const struct build *build, unsigned i, uint32_t size, bool is_tagged,
@@ -232,6 +238,7 @@ static int build_stream(struct build *build, unsigned i, struct ft_error *error)
 
 	stream->name = plan->name;
 	stream->signature = plan->signature;
+	build->set->is_signed |= plan->signature;
 	rc = ft_stream_build_headers(build->file, plan, stream, &build->headers[i], error);
 	if (rc == 0)
 		rc = build_shapes(build, i, error);

@@ -64,15 +64,15 @@ void ft_stream_make_shape(const struct ft_stream *stream, const struct ft_signat
 {
 	uint32_t datagram_bytes = shape->bytes - stream->transport_at;
 	uint8_t *room = frame + shape->bytes - FT_SIGNATURE_ROOM_BYTES;
+	uint8_t *payload = frame + stream->payload_at;
 	uint64_t sum;
 
-	memcpy(frame + stream->payload_at, stream->payload, shape->bytes - stream->payload_at);
+	memcpy(payload, stream->payload, shape->bytes - stream->payload_at);
 	put_lengths(stream, shape->bytes, frame);
 	clear_checksums(stream, frame);
 	if (stream->signature) {
 		ft_signature_prepare(room, run, id);
-		shape->tail_bytes = FT_SIGNATURE_ROOM_BYTES +
-				    ft_signature_cover(frame + stream->payload_at, room);
+		shape->tail_bytes = FT_SIGNATURE_ROOM_BYTES + ft_signature_cover(payload, room);
 		ft_signature_stamp(room, 0, 0); /* from now on it adds up to nothing */
 		memcpy(shape->tail, frame + shape->bytes - shape->tail_bytes, shape->tail_bytes);
 	}
