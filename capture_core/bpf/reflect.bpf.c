@@ -335,7 +335,7 @@ static __always_inline int handle(struct xdp_md *context, const struct ft_reflec
 }
 
 SEC("xdp.frags")
-int fieldtap_reflect(struct xdp_md *context)
+int fieldtap_return(struct xdp_md *context)
 {
 	const __u32 first = 0;
 	const struct ft_reflect_rules *rule = bpf_map_lookup_elem(&rules, &first);
