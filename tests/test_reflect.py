@@ -261,6 +261,19 @@ def test_a_reflector_ends_by_itself_and_leaves_the_port_as_it_was(
     assert capturefile.read(host).frames == [signed().frame()]
 
 
+def test_clients_see_it_among_the_runs_and_stop_it(link: Lab) -> None:
+    fieldtap = program("fieldtap")
+    with reflecting(link.right, "--rate", "1pps") as far:
+        generate(link.left, "--count", "100")
+        listed = json.loads(link.left.run(fieldtap, "capture", "list", "--json").stdout)
+        link.left.run(fieldtap, "capture", "stop", "far")
+        report = far.finish()
+    engine = listed["engines"][0]
+    assert (engine["program"], engine["port"], engine["seen"]) == ("ft-reflect", "ft-right", 100)
+    assert engine["lost"] == engine["capped"] == report["capped"]
+    assert report["stop_reason"] == "stop"
+
+
 def test_a_killed_reflector_leaves_no_program_on_the_port(link: Lab) -> None:
     with reflecting(link.right) as far:
         far.send_signal(signal.SIGKILL)
