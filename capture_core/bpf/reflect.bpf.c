@@ -8,8 +8,8 @@
  * A test frame is a UDP datagram, over IPv4 or IPv6 and behind any VLAN tags, that carries a
  * signature (ft/signature.h) or is addressed to this port's own MAC and UDP port 7 (RFC 862). A
  * signature's magic is XORed with a secret that only its sender knows, so it is known by the rest:
- * nine words that add up to 0xffff, the version, and no flag but the one below. Of other datagrams
- * one in 16 million looks like that.
+ * nine words that add up to 0xffff, the version, and flags that are known. Of other datagrams one
+ * in 8 million looks like that.
  *
  * Two reflectors that face each other must not send a frame for ever. So a signature is marked as
  * it is sent back, and one that is marked stays here; and an echo comes from port 7, from which
@@ -36,6 +36,7 @@
 #define MORE_FRAGMENTS	0x2000
 #define FRAGMENT_OFFSET 0x1fff
 #define GROUP_BIT	1u
+#define KNOWN_FLAGS	(FT_SIGNATURE_REFLECTED | FT_SIGNATURE_COVERED)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -196,7 +197,7 @@ static __always_inline bool is_signature(const __u16 *room)
 
 	for (unsigned word = 0; word < FT_SIGNATURE_ROOM_BYTES / 2; word++)
 		sum += room[word];
-	return (version & ~FT_SIGNATURE_REFLECTED) == FT_SIGNATURE_VERSION && fold(sum) == 0xffff;
+	return (version & ~KNOWN_FLAGS) == FT_SIGNATURE_VERSION && fold(sum) == 0xffff;
 }
 
 /*

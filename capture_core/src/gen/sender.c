@@ -6,7 +6,9 @@
  * allocates nothing and touches no file.
  *
  * Each frame is due at an absolute time. A late sender sends all that is due at once, so that
- * batches form by themselves and the average rate holds.
+ * batches form by themselves and the average rate holds. All frames of a batch carry the time when
+ * it was about to be handed to the port: no frame can have left earlier, the last one left later by
+ * up to what handing over took, which is measured.
  */
 #include "gen/sender.h"
 
@@ -17,12 +19,16 @@
 
 /* How far behind the end of its duration a paced run may finish; then the rest is given up. */
 #define OVERRUN_NS (200 * FT_NS_PER_MS)
+/* Some milliseconds: how long the end may go unnoticed. */
+#define FLOOD_FRAMES 16384u
 
 /* A start's schedule. */
 struct schedule {
 	uint64_t started_ns; /* monotonic */
 	uint64_t end_ns;     /* nothing is due from here on */
 	uint64_t overrun_ns; /* nothing is sent from here on */
+	uint64_t started_utc_ns;
+	uint64_t late_ns; /* of the latest batch */
 };
 
 /* When the next frame is due (monotonic). */
@@ -39,6 +45,7 @@ static struct schedule begin_schedule(const struct ft_sender *sender)
 		.started_ns = ft_clock_monotonic_ns(),
 		.end_ns = UINT64_MAX,
 		.overrun_ns = UINT64_MAX,
+		.started_utc_ns = ft_clock_utc_ns(),
 	};
 
 	if (sender->duration_ns != 0) {
@@ -49,12 +56,14 @@ static struct schedule begin_schedule(const struct ft_sender *sender)
 }
 
 /* Wait until the next frame is due. Returns the time, 0 when there is none to send any more. */
-static uint64_t wait_turn(struct ft_sender *sender, const struct schedule *schedule)
+static uint64_t wait_turn(struct ft_sender *sender, struct schedule *schedule)
 {
 	uint64_t now_ns, next_ns = due_ns(sender, schedule);
 
-	if (next_ns >= schedule->end_ns)
+	if (next_ns >= schedule->end_ns || next_ns == UINT64_MAX)
 		return 0;
+	if (sender->transmit->keeps_no_time) /* for it, it is always just then */
+		return atomic_load_explicit(&sender->stop, memory_order_relaxed) ? 0 : next_ns;
 	now_ns = ft_pace_wait(next_ns, &sender->stop);
 	if (atomic_load_explicit(&sender->stop, memory_order_relaxed))
 		return 0;
@@ -62,8 +71,9 @@ static uint64_t wait_turn(struct ft_sender *sender, const struct schedule *sched
 		sender->behind = sender->paced;
 		return 0;
 	}
-	if (sender->paced && now_ns - next_ns > ft_count_read(&sender->late_max_ns))
-		ft_count_set(&sender->late_max_ns, now_ns - next_ns);
+	schedule->late_ns = now_ns - next_ns;
+	if (sender->paced && schedule->late_ns > ft_count_read(&sender->late_max_ns))
+		ft_count_set(&sender->late_max_ns, schedule->late_ns);
 	return now_ns;
 }
 
@@ -73,6 +83,16 @@ static ft_fine_time last_due(const struct schedule *schedule, uint64_t now_ns)
 	uint64_t last_ns = now_ns < schedule->end_ns ? now_ns : schedule->end_ns - 1;
 
 	return ((ft_fine_time)(last_ns - schedule->started_ns + 1) << FT_FINE_SHIFT) - 1;
+}
+
+/* What signed frames carry as the time at which they are sent (UTC). */
+static uint64_t sent_utc_ns(const struct ft_sender *sender, const struct schedule *schedule,
+			    uint64_t now_ns)
+{
+	if (!sender->transmit->keeps_no_time)
+		return ft_clock_utc_ns();
+	sender->transmit->due_ns = schedule->started_utc_ns + now_ns - schedule->started_ns;
+	return sender->transmit->due_ns;
 }
 
 /* Returns 0, or negative when the port is lost. */
@@ -91,7 +111,15 @@ static int send_batch(struct ft_sender *sender, unsigned batch)
 	return 0;
 }
 
-static int send_all(struct ft_sender *sender, const struct schedule *schedule)
+static void note_handover(struct ft_sender *sender, uint64_t handover_ns)
+{
+	ft_count_add(&sender->batches, 1);
+	ft_count_add(&sender->handover_ns, handover_ns);
+	if (handover_ns > ft_count_read(&sender->handover_max_ns))
+		ft_count_set(&sender->handover_max_ns, handover_ns);
+}
+
+static int send_all(struct ft_sender *sender, struct schedule *schedule)
 {
 	const struct ft_source *source = sender->source;
 	uint64_t submitted = ft_count_read(&sender->submitted), now_ns;
@@ -100,32 +128,76 @@ static int send_all(struct ft_sender *sender, const struct schedule *schedule)
 	while (rc == 0 && submitted < sender->limit &&
 	       (now_ns = wait_turn(sender, schedule)) != 0) {
 		uint64_t left = sender->limit - submitted;
-		unsigned batch = source->ops->fill(sender->source, last_due(schedule, now_ns),
-						   ft_clock_utc_ns(), sender->transmit->frames,
-						   left < FT_TRANSMIT_BATCH ? (unsigned)left
-									    : FT_TRANSMIT_BATCH);
+		unsigned batch = source->ops->fill(
+			sender->source, last_due(schedule, now_ns),
+			sent_utc_ns(sender, schedule, now_ns), sender->transmit->frames,
+			left < FT_TRANSMIT_BATCH ? (unsigned)left : FT_TRANSMIT_BATCH);
 
 		rc = send_batch(sender, batch);
+		note_handover(sender, ft_clock_monotonic_ns() - now_ns);
 		submitted = ft_count_read(&sender->submitted);
 	}
 	return rc;
+}
+
+/* The port makes the frames, at top speed. */
+static int flood(struct ft_sender *sender, struct schedule *schedule)
+{
+	uint64_t submitted = ft_count_read(&sender->submitted);
+	struct ft_repeated repeated;
+	int made = 0;
+
+	if (!sender->source->ops->repeats(sender->source, &repeated))
+		return ft_fail(&sender->error, -EINVAL, "-o: live sends one frame over and over");
+	while (made >= 0 && submitted < sender->limit &&
+	       !atomic_load_explicit(&sender->stop, memory_order_relaxed) &&
+	       ft_clock_monotonic_ns() < schedule->end_ns) {
+		uint64_t left = sender->limit - submitted;
+
+		made = ft_transmit_flood(sender->transmit, &repeated,
+					 left < FLOOD_FRAMES ? (uint32_t)left : FLOOD_FRAMES,
+					 &sender->error);
+		if (made > 0)
+			ft_count_add(&sender->submitted, (uint64_t)made);
+		if (made > 0)
+			ft_count_add(&sender->bytes, (uint64_t)made * repeated.bytes);
+		submitted = ft_count_read(&sender->submitted);
+	}
+	return made < 0 ? made : 0;
+}
+
+/* Where the schedule has come to. */
+static uint64_t end_time(const struct ft_sender *sender, const struct schedule *schedule)
+{
+	if (sender->transmit->keeps_no_time && sender->transmit->due_ns != 0)
+		return schedule->started_ns + sender->transmit->due_ns - schedule->started_utc_ns;
+	return ft_clock_monotonic_ns();
+}
+
+/* N frames at a rate take N intervals, although the last is not waited for. */
+static void note_end(struct ft_sender *sender, const struct schedule *schedule)
+{
+	uint64_t now_ns = end_time(sender, schedule), next_ns = due_ns(sender, schedule);
+	bool early = next_ns > now_ns && next_ns != UINT64_MAX && !atomic_load(&sender->stop);
+
+	if (sender->paced && next_ns == UINT64_MAX)
+		sender->overrun_ns += schedule->late_ns;
+	else if (sender->paced && next_ns < now_ns)
+		sender->overrun_ns += now_ns - next_ns;
+	sender->elapsed_ns += (early ? next_ns : now_ns) - schedule->started_ns;
+	sender->ended_ns = ft_clock_utc_ns();
 }
 
 static void *run(void *argument)
 {
 	struct ft_sender *sender = argument;
 	struct schedule schedule = begin_schedule(sender);
-	uint64_t now_ns, next_ns;
 
 	sender->source->ops->restart(sender->source);
-	sender->result = send_all(sender, &schedule);
-	now_ns = ft_clock_monotonic_ns();
-	next_ns = due_ns(sender, &schedule);
-	/* N frames at a rate take N intervals, although the last is not waited for. */
-	if (next_ns > now_ns && next_ns != UINT64_MAX && !atomic_load(&sender->stop))
-		now_ns = next_ns;
-	sender->elapsed_ns += now_ns - schedule.started_ns;
-	sender->ended_ns = ft_clock_utc_ns();
+	sender->result =
+		(ft_transmit_floods(sender->transmit) ? flood : send_all)(sender, &schedule);
+	ft_transmit_drain(sender->transmit);
+	note_end(sender, &schedule);
 	/* Release: everything above is read by the main thread once it sees `ended`. */
 	atomic_store_explicit(&sender->ended, true, memory_order_release);
 	return NULL;

@@ -29,9 +29,13 @@ struct ft_sender {
 	ft_count submitted; /* frames that the kernel took */
 	ft_count bytes;	    /* of those, without FCS */
 	ft_count late_max_ns;
-	uint64_t elapsed_ns; /* of all starts, up to when the next frame would have been due */
-	uint64_t ended_ns;   /* UTC */
-	bool behind;	     /* could not keep the schedule, and gave up the rest of it */
+	ft_count batches;
+	ft_count handover_ns;	  /* how long the port took to take them, over all */
+	ft_count handover_max_ns; /* so much later than stamped a frame may have been sent */
+	uint64_t elapsed_ns;	  /* of all starts, up to when the next frame would have been due */
+	uint64_t overrun_ns;	  /* how much later than asked each start ended, added up */
+	uint64_t ended_ns;	  /* UTC */
+	bool behind;		  /* could not keep the schedule, and gave up the rest of it */
 	int result;
 	struct ft_error error;
 	atomic_bool ended;
