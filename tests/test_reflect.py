@@ -52,8 +52,8 @@ def reflecting(end: End, *options: str, name: str = "far") -> Iterator[Engine]:
 
 
 def generate(end: End, *options: str | Path) -> Json:
-    """Send from `end` and count what comes back there."""
-    argv = ft_generate("-o", end.port, "-r", end.port, *options)
+    """Send from `end`, by a back end that sends nothing else, and count what comes back."""
+    argv = ft_generate("-o", f"afpacket:{end.port}", "-r", end.port, *options)
     with running(end, argv, name="near", wait=False) as generator:
         return generator.finish()
 
@@ -61,7 +61,7 @@ def generate(end: End, *options: str | Path) -> Json:
 def send(end: End, folder: Path, frames: list[bytes]) -> None:
     """Send frames as they are."""
     replay = capturefile.write_pcap(folder / "send.pcap", frames)
-    argv = ft_generate("-o", end.port, "--replay", replay, "--rate", "20kpps")
+    argv = ft_generate("-o", f"afpacket:{end.port}", "--replay", replay, "--rate", "20kpps")
     with running(end, argv, name="send", wait=False) as generator:
         assert generator.finish()["tx"]["frames"] == len(frames)
 
@@ -123,6 +123,16 @@ def test_a_generator_gets_every_frame_back_once_at_the_port_that_sent_it(
     assert counts["mode"] == "generic"
     assert counts["privileges"]["capabilities"] == []
     assert counts["alarms"] == []
+
+
+def test_what_a_reflector_sent_back_is_measured_there_and_back(link: Lab) -> None:
+    argv = ft_generate("-o", link.left.port, "-r", link.left.port, "--count", str(FRAMES))
+    argv += ["--rate", "20kpps"]
+    with reflecting(link.right), running(link.left, argv, name="near", wait=False) as near:
+        report = near.finish()
+    assert report["rx"]["frames"] == FRAMES
+    assert report["latency_ns"]["samples"] == FRAMES
+    assert report["latency_ns"]["source"].startswith("there and back")
 
 
 ONE_WAY = {
