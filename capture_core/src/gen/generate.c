@@ -3,8 +3,10 @@
 #include "ft/generate.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
+#include <math.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,7 @@
 #include "gen/frame_file.h"
 #include "gen/generate_run.h"
 #include "gen/probe.h"
+#include "port/inuse.h"
 
 #define PROGRAM "ft-generate"
 
@@ -31,6 +34,9 @@
 #define LINK_WAIT_NS (5 * FT_NS_PER_SECOND)
 /* Frames that the port took but did not send are made up for so often. */
 #define TOP_UP_ROUNDS 3u
+/* No run is without an end: one that is given no duration takes no longer than this. */
+#define LONGEST_S  86400u
+#define LONGEST_NS (LONGEST_S * FT_NS_PER_SECOND)
 
 /* Asked before each reading of the capture: a FIFO that nobody fills must not outlast Ctrl-C. */
 static bool may_read(void *context, int fd)
@@ -101,14 +107,33 @@ static int create_input(struct ft_generate_run *run, struct ft_error *error)
 	return rc;
 }
 
-static int check_files(const struct ft_generate_run *run, struct ft_error *error)
+/* Tell now what would end unfinished after a day. A dry run takes no time. */
+static int bound_time(struct ft_generate_run *run, struct ft_error *error)
+{
+	double seconds = run->requested_pps > 0 ? (double)run->asked / run->requested_pps : 0;
+
+	if (run->settings->duration_ns != 0 || run->transmit.ifindex == 0)
+		return 0;
+	if (seconds > LONGEST_S)
+		return ft_fail(error, -EINVAL,
+			       "--rate: %" PRIu64 " frames take %.0f hours at it, and a run is "
+			       "ended after 24; raise the rate, or give --duration %.0f too",
+			       run->asked, seconds / 3600, ceil(seconds));
+	if (run->sender.duration_ns == 0)
+		run->sender.duration_ns = LONGEST_NS;
+	return 0;
+}
+
+/* What the port is for, and what files go with it. */
+static int check_output(const struct ft_generate_run *run, struct ft_error *error)
 {
 	const struct ft_generate_settings *settings = run->settings;
 
 	if (settings->tap != NULL && ft_frame_file_check("--tap ", settings->tap, error) != 0)
 		return -EINVAL;
 	if (run->transmit.ifindex != 0)
-		return 0;
+		return ft_inuse_check("-o", run->transmit.device, run->transmit.ifindex,
+				      settings->force, error);
 	if (settings->input != NULL)
 		return ft_fail(error, -EINVAL, "-r and -o file: from a file no frame comes back");
 	return 0;
@@ -126,7 +151,7 @@ static int prepare(struct ft_generate_run *run, struct ft_error *error)
 	if (rc == 0)
 		rc = ft_transmit_create(settings->output, &run->transmit, error);
 	if (rc == 0)
-		rc = check_files(run, error);
+		rc = check_output(run, error);
 	if (rc == 0)
 		rc = create_input(run, error);
 	if (rc == 0)
@@ -136,7 +161,7 @@ static int prepare(struct ft_generate_run *run, struct ft_error *error)
 		rc = ft_fail(error, -EINVAL,
 			     "-o file: at --rate max it would never end; give a --rate or a "
 			     "--count");
-	return rc;
+	return rc == 0 ? bound_time(run, error) : rc;
 }
 
 /* Frames that queues share come in no order: what was reordered by whom could not be told. */
@@ -311,7 +336,8 @@ static int top_up(struct ft_generate_run *run, struct ft_error *error)
 	for (unsigned round = 0; rc == 0 && round < TOP_UP_ROUNDS; round++) {
 		if (run->failed || run->settings->replay != NULL || run->tx_frames >= run->asked ||
 		    atomic_load(&run->sender.stop) || run->sender.behind ||
-		    ft_count_read(&run->sender.late.skipped) != 0)
+		    ft_count_read(&run->sender.late.skipped) != 0 ||
+		    !ft_generate_submitted_all(run))
 			break;
 		before = run->tx_frames;
 		run->sender.limit += run->asked - run->tx_frames;
