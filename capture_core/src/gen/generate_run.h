@@ -68,9 +68,8 @@ const char *ft_generate_wait(struct ft_generate_run *run);
 void ft_generate_judge(const struct ft_generate_run *run, char *text, size_t bytes);
 
 /*
- * What each stream came to: [{id, tx, rx, lost, duplicate, reordered, corrupt, latency_ns}], for a
- * status of a few of them, with histograms for a report. None where frames carry no stream's number
- * or nobody received them.
+ * What each stream came to: [{id, name, tx, rx, lost, duplicate, reordered, corrupt, latency_ns}],
+ * with histograms for a report. None where frames carry no stream's number or nobody received them.
  */
 json_t *ft_generate_streams(const struct ft_generate_run *run, bool for_report);
 
