@@ -61,6 +61,14 @@ uint64_t ft_generate_lost(const struct ft_generate_run *run);
 /* Whether the frames asked for were all handed to the port before the time was up. */
 bool ft_generate_submitted_all(const struct ft_generate_run *run);
 
+/*
+ * Wait a moment for links, and note what the ports have counted before the first frame; from then
+ * on links and clock are watched. -ENETDOWN, -ENODEV.
+ */
+int ft_generate_begin_counts(struct ft_generate_run *run, struct ft_error *error);
+/* Find out what has changed since. -ENODEV when a port has gone. */
+int ft_generate_end_counts(struct ft_generate_run *run, struct ft_error *error);
+
 /* Answer clients until the sender has ended or something stops the run; returns why. */
 const char *ft_generate_wait(struct ft_generate_run *run);
 
