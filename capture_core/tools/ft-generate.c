@@ -2,11 +2,15 @@
 /* ft-generate: its options; the run itself is in src/gen/generate.c. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ft/clock.h"
+#include "ft/extract.h"
 #include "ft/generate.h"
 #include "ft/options.h"
+#include "ft/ranges.h"
+#include "ft/rewrite.h"
 
 #define DEFAULT_SIZE	64u
 #define MAX_DURATION_NS (30 * 86400 * FT_NS_PER_SECOND)
@@ -68,6 +72,49 @@ static int set_duration(void *settings, const char *value, struct ft_error *erro
 	return rc;
 }
 
+static int set_speed(void *settings, const char *value, struct ft_error *error)
+{
+	struct ft_generate_settings *s = settings;
+	char *end;
+
+	s->speed = strtod(value, &end);
+	if (end == value || *end != '\0' || !(s->speed >= FT_GENERATE_MIN_SPEED) ||
+	    s->speed > FT_GENERATE_MAX_SPEED)
+		return ft_fail(error, -EINVAL, "'%s' is not a number from %g to %g", value,
+			       FT_GENERATE_MIN_SPEED, FT_GENERATE_MAX_SPEED);
+	return 0;
+}
+
+static int set_loops(void *settings, const char *value, struct ft_error *error)
+{
+	struct ft_generate_settings *s = settings;
+
+	return ft_parse_number(value, 0, UINT32_MAX, &s->loops, error);
+}
+
+static int set_packets(void *settings, const char *value, struct ft_error *error)
+{
+	static struct ft_ranges packets;
+
+	((struct ft_generate_settings *)settings)->packets = &packets;
+	return ft_ranges_parse(value, &packets, error);
+}
+
+static int set_from(void *settings, const char *value, struct ft_error *error)
+{
+	return ft_parse_time_ns(value, &((struct ft_generate_settings *)settings)->from_ns, error);
+}
+
+static int set_to(void *settings, const char *value, struct ft_error *error)
+{
+	return ft_parse_time_ns(value, &((struct ft_generate_settings *)settings)->to_ns, error);
+}
+
+static int add_rewrite(void *settings, const char *value, struct ft_error *error)
+{
+	return ft_rewrite_add(&((struct ft_generate_settings *)settings)->rewrite, value, error);
+}
+
 static int set_seed(void *settings, const char *value, struct ft_error *error)
 {
 	struct ft_generate_settings *s = settings;
@@ -112,7 +159,16 @@ static const struct ft_option options[] = {
 	{"Frames", "late", 0, "POLICY",
 	 "when behind: catch-up, skip frames or let the rest slide (catch-up)", set_late},
 	{"Replay", "replay", 0, "FILE", "send the frames of a capture; - is stdin", FIELD(replay)},
-	{"Replay", "filter", 'f', "FILTER", "only those that match, pcap-filter(7)", FIELD(filter)},
+	{"Replay", "speed", 0, "X", "as fast as X times the file's timing (1)", set_speed},
+	{"Replay", "loop", 0, "N", "N times; 0: until --count or --duration (1)", set_loops},
+	{"Replay", "filter", 'f', "FILTER", "only frames that match, pcap-filter(7)",
+	 FIELD(filter)},
+	{"Replay", "packets", 0, "A-B,N,..", "only frames with these numbers in the file",
+	 set_packets},
+	{"Replay", "from", 0, "TIME", "only frames of this time or later", set_from},
+	{"Replay", "to", 0, "TIME", "only frames earlier than this", set_to},
+	{"Replay", "rewrite", 0, "RULE", "change each frame, see below; again for more rules",
+	 add_rewrite},
 	{"Stopping", "count", 0, "N", "after N frames have left the port", set_count},
 	{"Stopping", "duration", 0, "S", "after so many seconds (10)", set_duration},
 	{"Output", "tap", 0, "FILE",
@@ -156,10 +212,31 @@ static const struct ft_program program = {
 		"after 10 seconds, or with its streams where each has a count (docs/streams.md);\n"
 		"a count or a replay without --duration after 24 hours even if unfinished, and\n"
 		"then it is not valid. The longest --duration is 30 days.\n\n"
-		"A replay keeps the file's timing unless --rate is given, and sends the\n"
-		"bytes that were captured. It refuses a file with a frame that PORT cannot send\n"
-		"before it sends any. Its frames carry no numbers, so duplicates, reordering and\n"
+		"A replay lasts as long as its file, with --loop 0 also 10 seconds. It keeps the\n"
+		"file's timing, as "
+		"fast\n"
+		"as --speed says, or goes by --rate. It sends the bytes that were captured. A "
+		"pass\n"
+		"over the file takes the time from its first to its last frame and the mean gap\n"
+		"between two; then the next one begins. --packets, --from, --to and -f together\n"
+		"choose frames: all must hold, and numbers are those of the whole file.\n\n"
+		"A file that fits half of the available memory is loaded first, and refused where\n"
+		"it has a frame that PORT cannot send. A larger one, a FIFO and stdin are read "
+		"while\n"
+		"they are sent, 250 ms ahead or more; a frame that was due before it had been "
+		"read\n"
+		"is an underrun, and is caught up with. Of a damaged file, what comes before the\n"
+		"damage is sent. A replay's frames carry no numbers, so duplicates, reordering "
+		"and\n"
 		"corruption cannot be told and are null in the report.\n\n"
+		"A RULE is one of tcprewrite's options, without its dashes:\n" FT_REWRITE_HELP
+		"Tags and MPLS labels are looked through; in an Ethernet pseudowire the frame "
+		"that\n"
+		"is carried is meant. 802.3 frames with a length (spanning tree) stay as they "
+		"are.\n\n"
+		"A client can change the rate of a run: the method rate of its control socket "
+		"takes\n"
+		"{\"rate\": \"500Mbps\"}, {\"speed\": 2.0} or {\"paused\": true}.\n\n"
 		"Frames count as sent when the port's own counter says so. The result is not "
 		"valid\n"
 		"where fewer were sent than asked for, or this machine dropped some on receiving.\n"
@@ -173,10 +250,34 @@ static const struct ft_program program = {
 		    "  ft-generate -o eth0 --streams voice.toml --seed 7\n"
 		    "      the streams of a file\n"
 		    "  ft-generate -o eth0 --replay site.pcapng\n"
-		    "      a recorded hour once more, with its timing\n",
+		    "      a recorded hour once more, with its timing\n"
+		    "  ft-generate -o eth0 --replay site.pcapng --rate 40% --loop 0 --duration "
+		    "3600 \\\n"
+		    "      --rewrite enet-dmac=02:00:00:00:00:01 --rewrite "
+		    "pnat=10.0.0.0/8:198.18.0.0/16\n"
+		    "      the same frames for an hour, to another device\n",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),
 };
+
+static int check_replay(const struct ft_generate_settings *settings, struct ft_error *error)
+{
+	bool chooses = settings->packets != NULL || settings->from_ns != 0 ||
+		       settings->to_ns != UINT64_MAX;
+
+	if (settings->replay == NULL && settings->filter != NULL)
+		return ft_fail(error, -EINVAL, "-f: there is no --replay FILE to filter");
+	if (settings->replay == NULL &&
+	    (chooses || settings->speed != 0 || settings->loops != 1 || settings->rewrite != NULL))
+		return ft_fail(error, -EINVAL,
+			       "--speed, --loop, --packets, --from, --to, --rewrite: there is no "
+			       "--replay FILE");
+	if (settings->speed != 0 && settings->rate_given)
+		return ft_fail(error, -EINVAL, "--speed and --rate: give one of them");
+	if (settings->from_ns >= settings->to_ns)
+		return ft_fail(error, -EINVAL, "--to: must be later than --from");
+	return ft_rewrite_check(settings->rewrite, error);
+}
 
 /* What is wrong with options that are each right. */
 static int check(const struct ft_generate_settings *settings, struct ft_error *error)
@@ -199,9 +300,7 @@ static int check(const struct ft_generate_settings *settings, struct ft_error *e
 		return ft_fail(error, -EINVAL,
 			       "--late skip and --replay: a replay's frames are all sent; slide, "
 			       "or catch up");
-	if (settings->replay == NULL && settings->filter != NULL)
-		return ft_fail(error, -EINVAL, "-f: there is no --replay FILE to filter");
-	return 0;
+	return check_replay(settings, error);
 }
 
 static int parse(int argc, char **argv, struct ft_generate_settings *settings,
@@ -220,7 +319,8 @@ static int parse(int argc, char **argv, struct ft_generate_settings *settings,
 
 int main(int argc, char **argv)
 {
-	struct ft_generate_settings settings = {.rate = {.unit = FT_RATE_MAX}};
+	struct ft_generate_settings settings = {
+		.rate = {.unit = FT_RATE_MAX}, .loops = 1, .to_ns = UINT64_MAX};
 	struct ft_error error;
 	int rc = parse(argc, argv, &settings, &error);
 
@@ -230,5 +330,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: %s\n", program.name, error.text);
 		return ft_exit_code(rc);
 	}
-	return ft_generate_run(&settings);
+	rc = ft_generate_run(&settings);
+	ft_rewrite_free(settings.rewrite);
+	return rc;
 }

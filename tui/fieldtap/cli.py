@@ -293,6 +293,21 @@ def generate(options: tuple[str, ...]) -> int:
     return captures.become("ft-generate", options)
 
 
+@commands.command()
+@click.argument("name")
+@click.argument("change", metavar="RATE|SPEEDx|pause|resume")
+def rate(name: str, change: str) -> None:
+    """Let the generator NAME go on at another rate.
+
+    \b
+    fieldtap rate burst 500Mbps
+    fieldtap rate site 2x
+    fieldtap rate site pause
+    """
+    pace = captures.change_rate(name, change)
+    _say(f"{name} is paused" if pace.paused else f"{name} goes on")
+
+
 @commands.command(context_settings=PASS_ON, add_help_option=False)
 @options_argument
 def reflect(options: tuple[str, ...]) -> int:

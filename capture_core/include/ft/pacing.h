@@ -59,8 +59,8 @@ double ft_pace_pps(ft_fine_time cost);
 
 /*
  * Wait for `due_ns` (monotonic): sleep until shortly before, then spin. Returns the time, which is
- * earlier than due_ns only where `stop` was set.
+ * earlier than due_ns only where one of the two flags was set.
  */
-uint64_t ft_pace_wait(uint64_t due_ns, const atomic_bool *stop);
+uint64_t ft_pace_wait(uint64_t due_ns, const atomic_bool *stop, const atomic_bool *changed);
 
 #endif

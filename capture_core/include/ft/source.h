@@ -53,7 +53,13 @@ struct ft_source_ops {
 
 struct ft_source {
 	const struct ft_source_ops *ops;
-	ft_fine_time due; /* of the next frame, after the start */
+	ft_fine_time due;  /* of the next frame, after the start */
+	ft_fine_time ends; /* with FT_SOURCE_END: when one more would have been due; 0: not told */
+	/*
+	 * The source is read while it is sent, and its reader is behind: `due` is not known. Then
+	 * fill() gives none, and looks again, with `until` the time by now.
+	 */
+	bool starved;
 };
 
 #endif

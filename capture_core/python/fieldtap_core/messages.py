@@ -63,7 +63,11 @@ class Alarm(msgspec.Struct, frozen=True):
 
 
 class Transmitted(msgspec.Struct, frozen=True):
-    """The sending side of a generator. `requested_pps` is null for top speed."""
+    """The sending side of a generator. `requested_pps` is null for top speed.
+
+    `underruns` are times that a frame of a replay was due before it had been read; `speed` is that
+    of the schedule that the run was started with.
+    """
 
     port: str
     backend: str
@@ -72,6 +76,9 @@ class Transmitted(msgspec.Struct, frozen=True):
     bytes: Count
     requested_pps: float | None
     late_max_ns: Count
+    underruns: Count = 0
+    speed: float = 1.0
+    paused: bool = False
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -186,6 +193,13 @@ class Rotating(msgspec.Struct, frozen=True):
     """The answer to `rotate`."""
 
     rotating: bool
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """The answer to `rate`: how the run goes on."""
+
+    speed: float
+    paused: bool
 
 
 class Stopping(msgspec.Struct, frozen=True):

@@ -84,6 +84,7 @@ class Sent(msgspec.Struct, frozen=True):
     bps: float
     requested_pps: float | None
     late_max_ns: Count
+    underruns: Count = 0
 
 
 class Latency(msgspec.Struct, frozen=True):

@@ -7,7 +7,6 @@
 #include <libgen.h>
 #include <limits.h>
 #include <math.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,55 +34,6 @@
 /* No run is without an end: one that is given no duration takes no longer than this. */
 #define LONGEST_S  86400u
 #define LONGEST_NS (LONGEST_S * FT_NS_PER_SECOND)
-
-/* Asked before each reading of the capture: a FIFO that nobody fills must not outlast Ctrl-C. */
-static bool may_read(void *context, int fd)
-{
-	struct ft_generate_run *run = context;
-	struct pollfd waiter = {.fd = fd, .events = POLLIN};
-
-	while (!ft_manager_interrupted(run->manager)) {
-		if (poll(&waiter, 1, 50) != 0)
-			return true;
-	}
-	return false;
-}
-
-static int prepare_replay(struct ft_generate_run *run, struct ft_error *error)
-{
-	const struct ft_generate_settings *settings = run->settings;
-	const struct ft_reader_wait wait = {.may_read = may_read, .context = run};
-	const struct ft_replay_limits limits = {
-		.port = run->transmit.device,
-		.max_bytes = run->transmit.max_bytes,
-		.max_tagged_bytes = run->transmit.max_tagged_bytes,
-	};
-	struct ft_error why;
-	size_t frames;
-	int rc = ft_pace_set(&run->pace, &settings->rate, run->transmit.speed_bps, &why);
-
-	if (rc != 0)
-		return ft_fail(error, rc, "--rate: %s", why.text);
-	rc = ft_replay_load(settings->replay, settings->filter, &limits, &wait, &run->replay,
-			    error);
-	if (rc != 0)
-		return rc == -EAGAIN ? -ECANCELED : rc;
-	frames = run->replay.frame_count;
-	run->asked = settings->count != 0 && settings->count < frames ? settings->count : frames;
-	run->replay.pace = run->pace;
-	run->replay.file_timing = !settings->rate_given;
-	run->sender.source = &run->replay.source;
-	run->sender.limit = run->asked;
-	run->sender.paced = run->replay.file_timing || settings->rate.unit != FT_RATE_MAX;
-	if (!run->replay.file_timing && frames > 0) {
-		ft_fine_time cost =
-			frames * run->pace.per_frame +
-			(run->replay.data_bytes + frames * FT_FCS_BYTES) * run->pace.per_byte;
-
-		run->requested_pps = ft_pace_pps(cost / frames);
-	}
-	return 0;
-}
 
 static int create_input(struct ft_generate_run *run, struct ft_error *error)
 {
@@ -146,6 +96,7 @@ static int prepare(struct ft_generate_run *run, struct ft_error *error)
 	run->sender.transmit = &run->transmit;
 	run->sender.duration_ns = settings->duration_ns;
 	run->sender.late.policy = settings->late;
+	run->tempo.speed = settings->speed != 0 ? settings->speed : 1;
 	if (rc == 0)
 		rc = ft_transmit_create(settings->output, &run->transmit, error);
 	if (rc == 0)
@@ -153,9 +104,10 @@ static int prepare(struct ft_generate_run *run, struct ft_error *error)
 	if (rc == 0)
 		rc = create_input(run, error);
 	if (rc == 0)
-		rc = settings->replay != NULL ? prepare_replay(run, error)
+		rc = settings->replay != NULL ? ft_generate_prepare_replay(run, error)
 					      : ft_generate_prepare_streams(run, error);
-	if (rc == 0 && run->transmit.ifindex == 0 && !run->sender.paced && run->asked == 0)
+	if (rc == 0 && run->transmit.ifindex == 0 && !run->sender.paced && run->asked == 0 &&
+	    (settings->replay == NULL || settings->loops == 0))
 		rc = ft_fail(error, -EINVAL,
 			     "-o file: at --rate max it would never end; give a --rate or a "
 			     "--count");
@@ -280,13 +232,17 @@ static int open_ports(struct ft_generate_run *run, struct ft_error *error)
 		ft_realtime_permit();
 	if (rc == 0)
 		rc = drop_privileges(run, error);
+	if (rc == 0)
+		rc = ft_generate_start_reading(run, error);
 	return rc == 0 ? start_receiving(run, error) : rc;
 }
 
 static int start_sending(struct ft_generate_run *run, struct ft_error *error)
 {
-	int rc = ft_sender_start(&run->sender, error);
+	int rc;
 
+	run->sender.speed = run->tempo.speed;
+	rc = ft_sender_start(&run->sender, error);
 	run->sending = rc == 0;
 	return rc;
 }
@@ -403,6 +359,8 @@ static int generate(struct ft_generate_run *run, struct ft_error *error)
 	run->stopped_ns = run->sender.ended_ns;
 	if (run->sender.result != 0)
 		fail_run(run, &run->sender.error);
+	if (ft_generate_judge_reading(run, error) != 0)
+		fail_run(run, error);
 	if (top_up(run, error) != 0)
 		fail_run(run, error);
 	if (run->receiving && !run->failed)

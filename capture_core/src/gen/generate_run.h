@@ -23,6 +23,7 @@ struct ft_generate_run {
 	struct ft_signature_run signature;
 	struct ft_stream_file stream_file;
 	struct ft_stream_set streams;
+	struct ft_replay_settings replay_settings;
 	struct ft_replay replay;
 	struct ft_pace pace;
 	struct ft_sender sender;
@@ -37,6 +38,7 @@ struct ft_generate_run {
 	uint64_t tx_before;		 /* the port's counter at the start */
 	uint64_t tx_frames;		 /* what it counted since: frames that did leave */
 	uint64_t started_ns, stopped_ns; /* UTC; 0: not yet */
+	struct ft_sender_change tempo;	 /* as clients have it */
 	const char *stop_reason;
 	bool failed; /* and an alarm has said why */
 	struct ft_error failure;
@@ -44,6 +46,15 @@ struct ft_generate_run {
 
 /* Read, check and make the streams, or the one stream of the command line. -EINVAL, -ENOMEM. */
 int ft_generate_prepare_streams(struct ft_generate_run *run, struct ft_error *error);
+
+/* Open the capture of a replay. -EINVAL, -ECANCELED; else as ft_replay_open. */
+int ft_generate_prepare_replay(struct ft_generate_run *run, struct ft_error *error);
+
+/* Read ahead far enough for a replay's first frames to leave in time. -ECANCELED. */
+int ft_generate_start_reading(struct ft_generate_run *run, struct ft_error *error);
+
+/* Whether a replay's capture was read to its end; -EBADMSG where only what came before was sent. */
+int ft_generate_judge_reading(const struct ft_generate_run *run, struct ft_error *error);
 
 /* Frames that this machine failed to receive: at the adapter, before the socket, at the socket. */
 uint64_t ft_generate_receiver_dropped(const struct ft_generate_run *run);
@@ -71,6 +82,9 @@ int ft_generate_end_counts(struct ft_generate_run *run, struct ft_error *error);
 
 /* Answer clients until the sender has ended or something stops the run; returns why. */
 const char *ft_generate_wait(struct ft_generate_run *run);
+
+/* The method `rate`: {"rate"}, {"speed"} or {"paused"}; the result tells speed and pause. */
+json_t *ft_generate_rate(void *run, const json_t *params, struct ft_error *error);
 
 /* Why the result does not show what it was meant to: each reason; an empty text where it does. */
 void ft_generate_judge(const struct ft_generate_run *run, char *text, size_t bytes);

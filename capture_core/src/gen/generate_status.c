@@ -104,6 +104,9 @@ static json_t *describe_tx(const struct ft_generate_run *run, uint64_t frames)
 	json_object_set_new(object, "late_max_ns", integer(ft_count_read(&sender->late.max_ns)));
 	json_object_set_new(object, "late", describe_late(sender));
 	json_object_set_new(object, "handover_ns", describe_handover(sender));
+	json_object_set_new(object, "underruns", integer(ft_count_read(&run->replay.underruns)));
+	json_object_set_new(object, "speed", json_real(run->tempo.speed));
+	json_object_set_new(object, "paused", json_boolean(run->tempo.paused));
 	return object;
 }
 
@@ -192,7 +195,9 @@ static const char *tick(void *engine)
 	if (atomic_load_explicit(&run->sender.ended, memory_order_acquire)) {
 		if (run->sender.result != 0)
 			return "port lost";
-		return ft_generate_submitted_all(run) ? "count" : "duration";
+		return ft_generate_submitted_all(run) || run->sender.source->due == FT_SOURCE_END
+			       ? "count"
+			       : "duration";
 	}
 	if (run->input != NULL && atomic_load_explicit(&run->receiver.ended, memory_order_acquire))
 		return "port lost";
@@ -201,7 +206,8 @@ static const char *tick(void *engine)
 
 const char *ft_generate_wait(struct ft_generate_run *run)
 {
-	static const struct ft_manager_calls calls = {.status = status, .tick = tick};
+	static const struct ft_manager_calls calls = {
+		.status = status, .tick = tick, .rate = ft_generate_rate};
 
 	return ft_manager_run(run->manager, &calls, run);
 }
@@ -234,6 +240,11 @@ static void summarize_sent(const struct ft_generate_run *run)
 		fprintf(stderr, ", at most %.1f us late",
 			(double)ft_count_read(&run->sender.late.max_ns) / 1e3);
 	fprintf(stderr, "\n");
+	if (ft_count_read(&run->replay.underruns) != 0)
+		fprintf(stderr,
+			"ft-generate: %s: %" PRIu64
+			" times a frame was due before it had been read: underruns\n",
+			run->transmit.device, ft_count_read(&run->replay.underruns));
 }
 
 static void summarize_latency(const struct ft_generate_run *run)

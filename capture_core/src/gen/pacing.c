@@ -12,8 +12,8 @@
 
 /* The last stretch is spun through: a sleeper wakes up to this late. */
 #define SPIN_NS (60 * 1000ull)
-/* How long `stop` may go unnoticed. */
-#define LONGEST_SLEEP_NS (20 * FT_NS_PER_MS)
+/* How long a flag may go unnoticed. */
+#define LONGEST_SLEEP_NS (2 * FT_NS_PER_MS)
 
 /*
  * The duration of one unit at so many a second; the slowest rates need more than 64 bits. Rounded
@@ -94,11 +94,16 @@ static void sleep_until(uint64_t monotonic_ns)
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
-uint64_t ft_pace_wait(uint64_t due_ns, const atomic_bool *stop)
+static bool is_set(const atomic_bool *flag)
+{
+	return atomic_load_explicit(flag, memory_order_relaxed);
+}
+
+uint64_t ft_pace_wait(uint64_t due_ns, const atomic_bool *stop, const atomic_bool *changed)
 {
 	uint64_t now_ns = ft_clock_monotonic_ns();
 
-	while (now_ns < due_ns && !atomic_load_explicit(stop, memory_order_relaxed)) {
+	while (now_ns < due_ns && !is_set(stop) && !is_set(changed)) {
 		uint64_t left_ns = due_ns - now_ns;
 
 		if (left_ns > LONGEST_SLEEP_NS + SPIN_NS)

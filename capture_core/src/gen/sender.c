@@ -14,54 +14,61 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "ft/clock.h"
+#include "gen/tempo.h"
 
 /* How far behind the end of its duration a paced run may finish; then the rest is given up. */
 #define OVERRUN_NS (200 * FT_NS_PER_MS)
+/* Between the start of the thread and the first frame, so that the first one is not late. */
+#define LEAD_NS (FT_NS_PER_MS / 5)
+/* How long a source whose reader is behind is left alone. */
+#define STARVED_NS 50000
 /* Some milliseconds: how long the end may go unnoticed. */
 #define FLOOD_FRAMES 16384u
 
-/* A start's schedule. */
+/* A start's schedule; times are monotonic. */
 struct schedule {
-	uint64_t began_ns;   /* monotonic */
-	uint64_t started_ns; /* where the schedule counts from: later, once it has slid */
+	struct ft_tempo tempo;
+	uint64_t began_ns;
 	uint64_t end_ns;     /* nothing is due from here on */
 	uint64_t overrun_ns; /* nothing is sent from here on */
-	uint64_t started_utc_ns;
+	uint64_t began_utc_ns;
 	uint64_t late_ns; /* of the latest batch */
 };
 
-/* When the next frame is due (monotonic). */
+/* When the next frame is due; FT_TEMPO_NEVER: not as things are. */
 static uint64_t due_ns(const struct ft_sender *sender, const struct schedule *schedule)
 {
 	if (sender->source->due == FT_SOURCE_END)
-		return UINT64_MAX;
-	return schedule->started_ns + ft_fine_ns(sender->source->due);
+		return FT_TEMPO_NEVER;
+	return ft_tempo_ns(&schedule->tempo, sender->source->due);
 }
 
 static struct schedule begin_schedule(const struct ft_sender *sender)
 {
-	uint64_t now_ns = ft_clock_monotonic_ns();
 	struct schedule schedule = {
-		.began_ns = now_ns,
-		.started_ns = now_ns,
+		.began_ns = ft_clock_monotonic_ns() + LEAD_NS,
 		.end_ns = UINT64_MAX,
 		.overrun_ns = UINT64_MAX,
-		.started_utc_ns = ft_clock_utc_ns(),
+		.began_utc_ns = ft_clock_utc_ns() + LEAD_NS,
 	};
 
+	ft_tempo_begin(&schedule.tempo, sender->speed, schedule.began_ns);
 	if (sender->duration_ns != 0) {
-		schedule.end_ns = schedule.started_ns + sender->duration_ns;
+		schedule.end_ns = schedule.began_ns + sender->duration_ns;
 		schedule.overrun_ns = schedule.end_ns + (sender->paced ? OVERRUN_NS : 0);
 	}
 	return schedule;
 }
 
-/* Time since the schedule's start, including all of the nanosecond. */
+/* What of the schedule has passed, including all of the nanosecond. */
 static ft_fine_time whole_ns(const struct schedule *schedule, uint64_t monotonic_ns)
 {
-	return ((ft_fine_time)(monotonic_ns - schedule->started_ns + 1) << FT_FINE_SHIFT) - 1;
+	ft_fine_time next = ft_tempo_at(&schedule->tempo, monotonic_ns + 1);
+
+	return next > 0 ? next - 1 : 0;
 }
 
 /* What to do about frames that are too late. Returns whether the schedule has changed by it. */
@@ -79,7 +86,7 @@ static bool apply_policy(struct ft_sender *sender, struct schedule *schedule, ui
 	case FT_LATE_SLIDE:
 		ft_count_add(&late->frames, 1);
 		ft_count_add(&late->slid_ns, schedule->late_ns);
-		schedule->started_ns += schedule->late_ns;
+		schedule->tempo.since_ns += schedule->late_ns;
 		return true;
 	default:
 		return false;
@@ -93,27 +100,83 @@ static void note_lateness(struct ft_sender *sender, uint64_t late_ns)
 		ft_count_set(&sender->late.max_ns, late_ns);
 }
 
+/* Take what a client asked for. */
+static void take_change(struct ft_sender *sender, struct schedule *schedule)
+{
+	const struct ft_sender_change *change = &sender->change;
+
+	/* Acquire: `change` was written before the flag was set. */
+	if (!atomic_load_explicit(&sender->changed, memory_order_acquire))
+		return;
+	ft_tempo_change(&schedule->tempo, change->speed, change->paused, ft_clock_monotonic_ns());
+	if (change->set_pace != NULL)
+		change->set_pace(sender->source, change->has_pace ? &change->pace : NULL,
+				 schedule->tempo.since);
+	/* Release: only now may `change` be written again. */
+	atomic_store_explicit(&sender->changed, false, memory_order_release);
+}
+
+/* Wait until a source that is read while it is sent knows what comes next. */
+static void wait_for_reader(struct ft_sender *sender, const struct schedule *schedule)
+{
+	const struct timespec pause = {.tv_nsec = STARVED_NS};
+	uint64_t now_ns = 0;
+
+	while (sender->source->starved && now_ns < schedule->end_ns &&
+	       !atomic_load_explicit(&sender->stop, memory_order_relaxed)) {
+		nanosleep(&pause, NULL);
+		now_ns = ft_clock_monotonic_ns();
+		sender->source->ops->fill(sender->source, ft_tempo_at(&schedule->tempo, now_ns), 0,
+					  NULL, 0);
+	}
+}
+
+/*
+ * Wait until the next frame is due, whatever the rate becomes meanwhile. Returns when it was due,
+ * and sets the time; FT_TEMPO_NEVER: there is none to send any more.
+ */
+static uint64_t wait_due(struct ft_sender *sender, struct schedule *schedule, uint64_t *now_ns)
+{
+	uint64_t next_ns;
+
+	*now_ns = 0;
+	do {
+		if (atomic_load_explicit(&sender->changed, memory_order_relaxed))
+			take_change(sender, schedule);
+		if (sender->source->starved)
+			wait_for_reader(sender, schedule);
+		next_ns = due_ns(sender, schedule);
+		if (sender->source->due == FT_SOURCE_END || sender->source->starved ||
+		    *now_ns >= schedule->end_ns ||
+		    (next_ns >= schedule->end_ns && !schedule->tempo.paused))
+			return FT_TEMPO_NEVER;
+		if (sender->transmit->keeps_no_time) /* for it, it is always just then */
+			*now_ns = next_ns;
+		else
+			*now_ns = ft_pace_wait(next_ns < schedule->end_ns ? next_ns
+									  : schedule->end_ns,
+					       &sender->stop, &sender->changed);
+		if (atomic_load_explicit(&sender->stop, memory_order_relaxed))
+			return FT_TEMPO_NEVER;
+	} while (*now_ns < next_ns);
+	return next_ns;
+}
+
 /* Wait until the next frame is due. Returns the time, 0 when there is none to send any more. */
 static uint64_t wait_turn(struct ft_sender *sender, struct schedule *schedule)
 {
 	uint64_t now_ns, next_ns;
 
 	do {
-		next_ns = due_ns(sender, schedule);
-		if (next_ns >= schedule->end_ns || next_ns == UINT64_MAX)
-			return 0;
-		if (sender->transmit->keeps_no_time) /* for it, it is always just then */
-			return atomic_load_explicit(&sender->stop, memory_order_relaxed) ? 0
-											 : next_ns;
-		now_ns = ft_pace_wait(next_ns, &sender->stop);
-		if (atomic_load_explicit(&sender->stop, memory_order_relaxed))
+		next_ns = wait_due(sender, schedule, &now_ns);
+		if (next_ns == FT_TEMPO_NEVER)
 			return 0;
 		if (now_ns >= schedule->overrun_ns) {
 			sender->behind = sender->paced;
 			return 0;
 		}
 		schedule->late_ns = sender->paced ? now_ns - next_ns : 0;
-		if (sender->paced)
+		if (sender->paced && !sender->transmit->keeps_no_time)
 			note_lateness(sender, schedule->late_ns);
 	} while (schedule->late_ns > FT_LATE_NS && apply_policy(sender, schedule, now_ns));
 	return now_ns;
@@ -131,7 +194,7 @@ static uint64_t sent_utc_ns(const struct ft_sender *sender, const struct schedul
 {
 	if (!sender->transmit->keeps_no_time)
 		return ft_clock_utc_ns();
-	sender->transmit->due_ns = schedule->started_utc_ns + now_ns - schedule->started_ns;
+	sender->transmit->due_ns = schedule->began_utc_ns + now_ns - schedule->began_ns;
 	return sender->transmit->due_ns;
 }
 
@@ -169,6 +232,9 @@ static unsigned fill_batch(struct ft_sender *sender, const struct schedule *sche
 	ft_fine_time last = last_due(schedule, now_ns);
 	unsigned late = 0;
 
+	/* What was waited for is due, however its time was rounded. */
+	if (last < source->due)
+		last = source->due;
 	if (schedule->late_ns > FT_LATE_NS) {
 		late = source->ops->fill(source, last_due(schedule, now_ns - FT_LATE_NS), sent_ns,
 					 frames, room);
@@ -235,17 +301,29 @@ static int flood(struct ft_sender *sender, struct schedule *schedule)
 static uint64_t end_time(const struct ft_sender *sender, const struct schedule *schedule)
 {
 	if (sender->transmit->keeps_no_time && sender->transmit->due_ns != 0)
-		return schedule->started_ns + sender->transmit->due_ns - schedule->started_utc_ns;
+		return schedule->began_ns + sender->transmit->due_ns - schedule->began_utc_ns;
 	return ft_clock_monotonic_ns();
+}
+
+/* When one frame more would have been due; FT_TEMPO_NEVER: not known. */
+static uint64_t next_due_ns(const struct ft_sender *sender, const struct schedule *schedule)
+{
+	const struct ft_source *source = sender->source;
+
+	if (source->due == FT_SOURCE_END && source->ends != 0)
+		return ft_tempo_ns(&schedule->tempo, source->ends);
+	return due_ns(sender, schedule);
 }
 
 /* N frames at a rate take N intervals, although the last is not waited for. */
 static void note_end(struct ft_sender *sender, const struct schedule *schedule)
 {
-	uint64_t now_ns = end_time(sender, schedule), next_ns = due_ns(sender, schedule);
-	bool early = next_ns > now_ns && next_ns != UINT64_MAX && !atomic_load(&sender->stop);
+	uint64_t now_ns = end_time(sender, schedule), next_ns = next_due_ns(sender, schedule);
+	bool early = next_ns > now_ns && next_ns != FT_TEMPO_NEVER && !atomic_load(&sender->stop);
 
-	if (sender->paced && next_ns == UINT64_MAX)
+	if (now_ns < schedule->began_ns) /* stopped before it began */
+		now_ns = schedule->began_ns;
+	if (sender->paced && next_ns == FT_TEMPO_NEVER)
 		sender->overrun_ns += schedule->late_ns;
 	else if (sender->paced && next_ns < now_ns)
 		sender->overrun_ns += now_ns - next_ns;
@@ -279,6 +357,16 @@ int ft_sender_start(struct ft_sender *sender, struct ft_error *error)
 		rc = pthread_create(&sender->thread, NULL, run, sender);
 	if (rc != 0)
 		return ft_fail(error, -rc, "cannot start the sending thread: %s", strerror(rc));
+	return 0;
+}
+
+int ft_sender_ask(struct ft_sender *sender, const struct ft_sender_change *change)
+{
+	if (atomic_load_explicit(&sender->changed, memory_order_acquire))
+		return -EBUSY;
+	sender->change = *change;
+	/* Release: the sender reads `change` once it sees the flag. */
+	atomic_store_explicit(&sender->changed, true, memory_order_release);
 	return 0;
 }
 

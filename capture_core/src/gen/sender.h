@@ -28,16 +28,29 @@ struct ft_lateness {
 	struct ft_histogram batches; /* lateness of the first frame of each */
 };
 
+/* What a client changes while frames are sent. */
+struct ft_sender_change {
+	double speed;
+	bool paused;
+	/* Tells a source that has a pace of its own what it is now; NULL: it stays. */
+	void (*set_pace)(struct ft_source *source, const struct ft_pace *pace, ft_fine_time now);
+	bool has_pace; /* else the source goes by its own timing */
+	struct ft_pace pace;
+};
+
 struct ft_sender {
 	/* Set by the main thread before each start. */
 	struct ft_transmit *transmit;
 	struct ft_source *source;
 	bool paced;	      /* false: top speed */
+	double speed;	      /* of the schedule against the clock, at first */
 	uint64_t limit;	      /* stop when so many frames are submitted, over all starts */
 	uint64_t duration_ns; /* 0: none */
 
 	/* Written by the main thread while the sender runs. */
 	atomic_bool stop;
+	atomic_bool changed; /* set here, with `change`; cleared by the sender, which took it */
+	struct ft_sender_change change;
 
 	/* Written by the sender. */
 	ft_count submitted; /* frames that the kernel took */
@@ -60,6 +73,10 @@ struct ft_sender {
 
 /* Go on from frame number `submitted`. -EAGAIN when there can be no thread. */
 int ft_sender_start(struct ft_sender *sender, struct ft_error *error);
+
+/* Ask a running sender for a change; it acts within milliseconds. -EBUSY: the last one is not yet
+ * taken. */
+int ft_sender_ask(struct ft_sender *sender, const struct ft_sender_change *change);
 
 /* After `ended`, or `stop` was set. */
 void ft_sender_join(struct ft_sender *sender);

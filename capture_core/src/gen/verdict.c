@@ -54,6 +54,9 @@ static void judge_offer(const struct ft_generate_run *run, struct reasons *reaso
 		    "the rate fell short of what was asked: sending took %.3f ms longer than the "
 		    "%.3f ms that it should have",
 		    (double)overrun_ns / 1e6, (double)(run->sender.elapsed_ns - overrun_ns) / 1e6);
+	if (run->sender.paced && ft_count_read(&run->replay.underruns) != 0)
+		add(reasons, "%" PRIu64 " times a frame was due before it had been read",
+		    ft_count_read(&run->replay.underruns));
 	if (ft_count_read(&run->sender.late.skipped) != 0)
 		add(reasons, "%" PRIu64 " frames were late and were left out",
 		    ft_count_read(&run->sender.late.skipped));
