@@ -70,6 +70,13 @@ class CaptureReport(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[FileRecord, ...]
 
 
+class Refusal(msgspec.Struct, frozen=True):
+    """A back end that would have been faster, and why a run did not get it."""
+
+    backend: str
+    reason: str
+
+
 class Sent(msgspec.Struct, frozen=True):
     """The sending side of a generator run. `requested_pps` is null for top speed."""
 
@@ -85,6 +92,15 @@ class Sent(msgspec.Struct, frozen=True):
     requested_pps: float | None
     late_max_ns: Count
     underruns: Count = 0
+    refused: tuple[Refusal, ...] = ()
+
+
+class Tap(msgspec.Struct, frozen=True):
+    """A file of what was handed to the port, and how long sending waited for it."""
+
+    path: str
+    frames: Count
+    waited_ns: Count
 
 
 class Latency(msgspec.Struct, frozen=True):
@@ -145,6 +161,7 @@ class GenerateReport(msgspec.Struct, frozen=True, kw_only=True):
     streams: tuple[StreamRecord, ...]
     latency_ns: Latency | None
     latency_unknown_reason: str | None = None
+    tap: Tap | None = None
 
 
 def read_capture_report(path: Path) -> CaptureReport:

@@ -15,10 +15,7 @@
 #include "ft/clock.h"
 #include "ft/counters.h"
 #include "ft/report.h"
-#include "gen/frame_file.h"
 #include "gen/generate_run.h"
-#include "gen/probe.h"
-#include "port/inuse.h"
 
 #define PROGRAM "ft-generate"
 
@@ -72,21 +69,6 @@ static int bound_time(struct ft_generate_run *run, struct ft_error *error)
 	return 0;
 }
 
-/* What the port is for, and what files go with it. */
-static int check_output(const struct ft_generate_run *run, struct ft_error *error)
-{
-	const struct ft_generate_settings *settings = run->settings;
-
-	if (settings->tap != NULL && ft_frame_file_check("--tap ", settings->tap, error) != 0)
-		return -EINVAL;
-	if (run->transmit.ifindex != 0)
-		return ft_inuse_check("-o", run->transmit.device, run->transmit.ifindex,
-				      settings->force, error);
-	if (settings->input != NULL)
-		return ft_fail(error, -EINVAL, "-r and -o file: from a file no frame comes back");
-	return 0;
-}
-
 /* Everything that can be judged without opening a port. */
 static int prepare(struct ft_generate_run *run, struct ft_error *error)
 {
@@ -100,7 +82,7 @@ static int prepare(struct ft_generate_run *run, struct ft_error *error)
 	if (rc == 0)
 		rc = ft_transmit_create(settings->output, &run->transmit, error);
 	if (rc == 0)
-		rc = check_output(run, error);
+		rc = ft_generate_check_output(run, error);
 	if (rc == 0)
 		rc = create_input(run, error);
 	if (rc == 0)
@@ -176,45 +158,6 @@ static int drop_privileges(struct ft_generate_run *run, struct ft_error *error)
 	return ft_privileges_drop(directories, count, &kept, error);
 }
 
-static void tell_unseen(const struct ft_generate_run *run)
-{
-	const struct ft_transmit *transmit = &run->transmit;
-
-	if (run->settings->quiet)
-		return;
-	for (unsigned i = 0; i < transmit->refused_count; i++)
-		fprintf(stderr, PROGRAM ": not by %s: %s\n", transmit->refused[i].backend,
-			transmit->refused[i].reason.text);
-	fprintf(stderr, PROGRAM ": %s: sends by %s (%s)\n", transmit->device, transmit->ops->name,
-		transmit->mode);
-	if (transmit->unseen && run->settings->tap == NULL)
-		fprintf(stderr,
-			PROGRAM ": %s: a capture of this port does not see these frames; --tap "
-				"FILE.pcapng does\n",
-			transmit->device);
-}
-
-static int open_output(struct ft_generate_run *run, struct ft_error *error)
-{
-	const struct ft_generate_settings *settings = run->settings;
-	struct ft_source *source = run->sender.source;
-	struct ft_repeated repeated;
-	const struct ft_probe probe = {
-		.floods = source->ops->repeats != NULL && source->ops->repeats(source, &repeated),
-		.input = run->input != NULL ? ft_port_name(run->input) : NULL,
-	};
-	int rc = 0;
-
-	if (settings->tap != NULL)
-		rc = ft_frame_file_open("--tap ", settings->tap, run->transmit.device,
-					&run->transmit.tap, error);
-	if (rc == 0)
-		rc = ft_probe_choose(&run->transmit, &probe, error);
-	if (rc == 0)
-		tell_unseen(run);
-	return rc;
-}
-
 /* Every port is open by the end of this, and the first thread not yet started before it. */
 static int open_ports(struct ft_generate_run *run, struct ft_error *error)
 {
@@ -223,7 +166,7 @@ static int open_ports(struct ft_generate_run *run, struct ft_error *error)
 	int rc = open_input(run, error);
 
 	if (rc == 0)
-		rc = open_output(run, error);
+		rc = ft_generate_open_output(run, error);
 	if (rc == 0 && run->input != NULL)
 		rc = ft_port_start(run->input, error);
 	if (rc == 0 && ft_manager_interrupted(run->manager))

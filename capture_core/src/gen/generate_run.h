@@ -80,6 +80,12 @@ int ft_generate_begin_counts(struct ft_generate_run *run, struct ft_error *error
 /* Find out what has changed since. -ENODEV when a port has gone. */
 int ft_generate_end_counts(struct ft_generate_run *run, struct ft_error *error);
 
+/* Of -o and --tap, what can be judged without opening a port. -EINVAL. */
+int ft_generate_check_output(const struct ft_generate_run *run, struct ft_error *error);
+
+/* Open the tap and the fastest back end that delivers, and say which on stderr unless -q. */
+int ft_generate_open_output(struct ft_generate_run *run, struct ft_error *error);
+
 /* Answer clients until the sender has ended or something stops the run; returns why. */
 const char *ft_generate_wait(struct ft_generate_run *run);
 

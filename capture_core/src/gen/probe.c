@@ -104,8 +104,8 @@ static enum outcome try_port(struct ft_transmit *t, const struct ft_probe *probe
 }
 
 /* Without the tap, which is of the run's frames. */
-static enum outcome open_and_try(struct ft_transmit *t, const struct ft_probe *probe, int *rc,
-				 struct ft_error *error)
+static enum outcome open_and_try(struct ft_transmit *t, const struct ft_probe *probe, bool doubted,
+				 int *rc, struct ft_error *error)
 {
 	struct ft_frame_file *tap = t->tap;
 	enum outcome outcome = NOT_SENT;
@@ -113,7 +113,7 @@ static enum outcome open_and_try(struct ft_transmit *t, const struct ft_probe *p
 	*rc = ft_transmit_open(t, error);
 	t->tap = NULL;
 	if (*rc == 0)
-		outcome = t->unproven ? try_port(t, probe, error) : RETURNED;
+		outcome = t->unproven || doubted ? try_port(t, probe, error) : RETURNED;
 	t->tap = tap;
 	if (*rc == 0 && outcome == NOT_SENT)
 		*rc = -EOPNOTSUPP;
@@ -173,7 +173,7 @@ static int choose_fastest(struct ft_transmit *t, const struct ft_probe *probe,
 			refuse(t, error);
 			continue;
 		}
-		outcome = open_and_try(t, probe, &rc, error);
+		outcome = open_and_try(t, probe, sent != NULL, &rc, error);
 		if (rc == -ENETDOWN || rc == -ENODEV)
 			return rc;
 		if (outcome == RETURNED)
@@ -199,6 +199,6 @@ int ft_probe_choose(struct ft_transmit *t, const struct ft_probe *probe, struct 
 			       "-o live:%s: sends one frame over and over as fast as it can: "
 			       "--rate max, one --size, no --replay",
 			       t->device);
-	open_and_try(t, &port_only, &rc, error);
+	open_and_try(t, &port_only, false, &rc, error);
 	return rc;
 }

@@ -178,7 +178,7 @@ int ft_transmit_read_count(const struct ft_transmit *t, uint64_t *frames, struct
 	int rc;
 
 	if (t->ifindex == 0) {
-		*frames = t->frames_written;
+		*frames = ft_count_read(&t->frames_written);
 		return 0;
 	}
 	rc = ft_counters_read(t->ifindex, &counters, error);

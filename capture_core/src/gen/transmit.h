@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 
 #include "ft/error.h"
+#include "ft/ledger.h"
 #include "ft/source.h"
 
 #define FT_TRANSMIT_BATCH 64u
@@ -83,7 +84,7 @@ struct ft_transmit {
 
 	struct ft_frame_file *tap; /* NULL: none */
 	uint64_t tap_waited_ns;	   /* that sending waited for it */
-	uint64_t frames_written;   /* of the back end `file` */
+	ft_count frames_written;   /* of the back end `file` */
 	uint64_t due_ns; /* UTC: when the frames that are handed over were due; of `file` */
 
 	struct iovec frames[FT_TRANSMIT_BATCH];

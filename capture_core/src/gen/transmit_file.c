@@ -32,7 +32,7 @@ static int file_send(struct ft_transmit *t, unsigned count, const atomic_bool *s
 		if (rc != 0)
 			return rc;
 	}
-	t->frames_written += count;
+	ft_count_add(&t->frames_written, count);
 	return (int)count;
 }
 
