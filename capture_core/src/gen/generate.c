@@ -147,6 +147,7 @@ static int prepare(struct ft_generate_run *run, struct ft_error *error)
 
 	run->sender.transmit = &run->transmit;
 	run->sender.duration_ns = settings->duration_ns;
+	run->sender.late.policy = settings->late;
 	if (rc == 0)
 		rc = ft_transmit_create(settings->output, &run->transmit, error);
 	if (rc == 0)
@@ -277,6 +278,8 @@ static int open_ports(struct ft_generate_run *run, struct ft_error *error)
 		rc = ft_port_start(run->input, error);
 	if (rc == 0 && ft_manager_interrupted(run->manager))
 		rc = -ECANCELED;
+	if (rc == 0 && run->sender.paced)
+		ft_realtime_permit();
 	if (rc == 0)
 		rc = drop_privileges(run, error);
 	return rc == 0 ? start_receiving(run, error) : rc;
@@ -333,7 +336,8 @@ static int top_up(struct ft_generate_run *run, struct ft_error *error)
 	for (unsigned round = 0; rc == 0 && round < TOP_UP_ROUNDS; round++) {
 		if (run->failed || run->settings->replay != NULL || run->tx_frames >= run->asked ||
 		    atomic_load(&run->sender.stop) || run->sender.behind ||
-		    !ft_generate_submitted_all(run))
+		    !ft_generate_submitted_all(run) ||
+		    ft_count_read(&run->sender.late.skipped) != 0)
 			break;
 		before = run->tx_frames;
 		run->sender.limit += run->asked - run->tx_frames;

@@ -74,6 +74,22 @@ static json_t *describe_handover(const struct ft_sender *sender)
 			 (json_int_t)ft_count_read(&sender->handover_max_ns));
 }
 
+static json_t *describe_late(const struct ft_sender *sender)
+{
+	const struct ft_lateness *late = &sender->late;
+
+	if (!sender->paced)
+		return json_null();
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "policy",
+			 ft_late_name(late->policy), "above_ns", (json_int_t)FT_LATE_NS, "frames",
+			 (json_int_t)ft_count_read(&late->frames), "skipped",
+			 (json_int_t)ft_count_read(&late->skipped), "slid_ns",
+			 (json_int_t)ft_count_read(&late->slid_ns), "p50_ns",
+			 (json_int_t)ft_histogram_quantile(&late->batches, 0.5), "p99_ns",
+			 (json_int_t)ft_histogram_quantile(&late->batches, 0.99), "scheduling",
+			 sender->realtime.fifo ? "fifo" : "other");
+}
+
 static json_t *describe_tx(const struct ft_generate_run *run, uint64_t frames)
 {
 	const struct ft_sender *sender = &run->sender;
@@ -85,15 +101,16 @@ static json_t *describe_tx(const struct ft_generate_run *run, uint64_t frames)
 	json_object_set_new(object, "submitted", integer(ft_count_read(&sender->submitted)));
 	json_object_set_new(object, "bytes", integer(ft_count_read(&sender->bytes)));
 	json_object_set_new(object, "requested_pps", number_or_null(run->requested_pps));
-	json_object_set_new(object, "late_max_ns", integer(ft_count_read(&sender->late_max_ns)));
+	json_object_set_new(object, "late_max_ns", integer(ft_count_read(&sender->late.max_ns)));
+	json_object_set_new(object, "late", describe_late(sender));
 	json_object_set_new(object, "handover_ns", describe_handover(sender));
 	return object;
 }
 
-/* Frames of a replay carry no numbers: what only numbers can tell is null. */
+/* Frames without a signature carry no numbers: what only numbers can tell is null. */
 static json_t *numbered(const struct ft_generate_run *run, uint64_t count)
 {
-	return run->settings->replay == NULL ? integer(count) : json_null();
+	return run->receiver.stream_count != 0 ? integer(count) : json_null();
 }
 
 static json_t *describe_dropped(const struct ft_generate_run *run)
@@ -215,7 +232,7 @@ static void summarize_sent(const struct ft_generate_run *run)
 		sent_bps(run) / 1e6);
 	if (run->sender.paced)
 		fprintf(stderr, ", at most %.1f us late",
-			(double)ft_count_read(&run->sender.late_max_ns) / 1e3);
+			(double)ft_count_read(&run->sender.late.max_ns) / 1e3);
 	fprintf(stderr, "\n");
 }
 

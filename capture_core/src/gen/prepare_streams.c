@@ -70,5 +70,7 @@ int ft_generate_prepare_streams(struct ft_generate_run *run, struct ft_error *er
 	run->sender.source = &run->streams.source;
 	run->sender.limit = run->asked != 0 ? run->asked : UINT64_MAX;
 	run->sender.paced = !run->streams.top_speed;
+	if (!settings->late_given && run->stream_file.late_given)
+		run->sender.late.policy = run->stream_file.late;
 	return rc;
 }

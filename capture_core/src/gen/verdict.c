@@ -54,7 +54,10 @@ static void judge_offer(const struct ft_generate_run *run, struct reasons *reaso
 		    "the rate fell short of what was asked: sending took %.3f ms longer than the "
 		    "%.3f ms that it should have",
 		    (double)overrun_ns / 1e6, (double)(run->sender.elapsed_ns - overrun_ns) / 1e6);
-	if (run->sender.limit != UINT64_MAX && !ft_generate_submitted_all(run))
+	if (ft_count_read(&run->sender.late.skipped) != 0)
+		add(reasons, "%" PRIu64 " frames were late and were left out",
+		    ft_count_read(&run->sender.late.skipped));
+	else if (run->sender.limit != UINT64_MAX && !ft_generate_submitted_all(run))
 		add(reasons, "the time was up after %" PRIu64 " of %" PRIu64 " frames", submitted,
 		    asked);
 	else if (run->tx_frames < asked)
