@@ -1,8 +1,16 @@
 """What docs/streams.md says of values that vary, once more and apart from the engine."""
 
 import math
+import subprocess
 from collections.abc import Iterator, Sequence
 from itertools import cycle
+from pathlib import Path
+
+import capturefile
+from fieldlab import ft_generate
+
+Sent = tuple[int, bytes]
+"""When a frame is due, in nanoseconds after the first, and its bytes."""
 
 MASK = (1 << 64) - 1
 
@@ -51,3 +59,20 @@ def spread(shares: Sequence[tuple[int, int]]) -> list[int]:
         for k in range(weight)
     ]
     return [size for _, _, size in sorted(places)]
+
+
+def dry_run(folder: Path, toml: str, *options: str) -> list[Sent]:
+    """Return what ft-generate would send of a stream file."""
+    out = folder / "out.pcapng"
+    done = generate(folder, toml, "-o", f"file:{out}", *options)
+    assert done.returncode == 0, done.stderr
+    packets = capturefile.read(out).packets
+    return [(packet.stamp_ns - packets[0].stamp_ns, packet.data) for packet in packets]
+
+
+def generate(folder: Path, toml: str, *options: str) -> "subprocess.CompletedProcess[str]":
+    """Run ft-generate with a stream file called streams.toml."""
+    path = folder / "streams.toml"
+    path.write_text(toml)
+    command = ft_generate("--streams", path, *options)
+    return subprocess.run(command, capture_output=True, text=True, check=False)

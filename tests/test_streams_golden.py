@@ -1,27 +1,21 @@
 """Streams make the frames that scapy makes from the same words, byte for byte."""
 
-import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice, repeat
 from pathlib import Path
 
-import capturefile
 import pytest
-from fieldlab import ft_generate
 from scapy.contrib.mpls import MPLS
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet, Raw
-from stream_values import Draws, counted, spread
+from stream_values import Draws, counted, dry_run, spread
 
 FCS_BYTES = 4
 NEAR, FAR = "02:00:c6:12:00:01", "02:00:c6:13:00:01"
 IMIX = (64, 594, 64, 594, 64, 64, 594, 64, 594, 64, 64, 1518)
-
-Sent = tuple[int, bytes]
-"""When a frame is due, in nanoseconds after the first, and its bytes."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +27,6 @@ class Golden:
     frames: Callable[[], Iterable[bytes]]
     count: int = 20
     options: tuple[str, ...] = ()
-
-
-def dry_run(folder: Path, toml: str, *options: str) -> list[Sent]:
-    """What ft-generate would send."""
-    path, out = folder / "streams.toml", folder / "out.pcapng"
-    path.write_text(toml)
-    command = ft_generate("-o", f"file:{out}", "--streams", path, *options)
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    packets = capturefile.read(out).packets
-    return [(packet.stamp_ns - packets[0].stamp_ns, packet.data) for packet in packets]
 
 
 def ether(**fields: object) -> Packet:

@@ -15,12 +15,15 @@
 /* How long a flag may go unnoticed. */
 #define LONGEST_SLEEP_NS (2 * FT_NS_PER_MS)
 
-/* The duration of one unit at so many a second; the slowest rates need more than 64 bits. */
+/*
+ * The duration of one unit at so many a second; the slowest rates need more than 64 bits. Rounded
+ * up, so that a duration holds its rate's number of frames and not one more.
+ */
 static ft_fine_time fine_from_rate(double units_per_second)
 {
 	long double ns = 1e9L / (long double)units_per_second;
 
-	return (ft_fine_time)(ldexpl(ns, FT_FINE_SHIFT) + 0.5L);
+	return (ft_fine_time)ceill(ldexpl(ns, FT_FINE_SHIFT));
 }
 
 int ft_pace_set(struct ft_pace *pace, const struct ft_rate *rate, uint64_t speed_bps,

@@ -4,9 +4,21 @@
 
 #include <cerrno>
 #include <exception>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
+/* What the parser takes for granted, and text that is not TOML may break, is an error like others. */
+[[noreturn]] static void refuse()
+{
+	throw std::runtime_error("not TOML; check brackets, quotes and commas");
+}
+#undef NDEBUG
+#define TOML_ASSERT(true_of_toml)                                                                  \
+	do {                                                                                       \
+		if (!(true_of_toml))                                                               \
+			refuse();                                                                  \
+	} while (false)
 #include <toml++/toml.h>
 
 namespace
@@ -51,11 +63,29 @@ json_t *json_of(const toml::node &node)
 	return nullptr;
 }
 
+/*
+ * TOML has no control characters but tabs and ends of lines, in comments neither; the parser
+ * stumbles over some.
+ */
+bool has_control_character(std::string_view text)
+{
+	for (const char c : text) {
+		const auto code = static_cast<unsigned char>(c);
+
+		if ((code < ' ' && c != '\t' && c != '\n' && c != '\r') || code == 0x7f)
+			return true;
+	}
+	return false;
+}
+
 } // namespace
 
 extern "C" int ft_toml_parse(const char *text, size_t bytes, const char *name, json_t **root,
 			     struct ft_error *error)
 {
+	if (has_control_character(std::string_view(text, bytes)))
+		return ft_fail(error, -EINVAL,
+			       "%s: a control character; a TOML file is plain text", name);
 	try {
 		*root = json_of(toml::parse(std::string_view(text, bytes)));
 	} catch (const toml::parse_error &wrong) {
@@ -65,7 +95,7 @@ extern "C" int ft_toml_parse(const char *text, size_t bytes, const char *name, j
 			       static_cast<unsigned>(at.line), static_cast<unsigned>(at.column),
 			       std::string(wrong.description()).c_str());
 	} catch (const std::exception &wrong) {
-		return ft_fail(error, -ENOMEM, "%s: %s", name, wrong.what());
+		return ft_fail(error, -EINVAL, "%s: %s", name, wrong.what());
 	}
 	if (*root == nullptr)
 		return ft_fail(error, -EINVAL,
