@@ -5,11 +5,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 #include <time.h>
 
 #include "ft/clock.h"
 #include "ft/counters.h"
 #include "ft/template.h"
+#include "port/listeners.h"
 
 #define PROBE_FRAMES 32u
 /* Some adapters are asked for their counters once a second. */
@@ -28,7 +30,8 @@ static const struct ft_transmit_ops *const by_speed[FT_TRANSMIT_BACKENDS] = {
 enum outcome {
 	NOT_SENT, /* the port's counter does not know of them */
 	SENT,
-	RETURNED, /* and the receiving port has counted them; or nobody looks */
+	RETURNED, /* and the receiving port has counted them; or there is no doubt, or nobody looks
+		   */
 };
 
 /* Whether a counter has moved by at least `frames` within `patience_ns`. */
@@ -110,7 +113,7 @@ static enum outcome open_and_try(struct ft_transmit *t, const struct ft_probe *p
 	*rc = ft_transmit_open(t, error);
 	t->tap = NULL;
 	if (*rc == 0)
-		outcome = try_port(t, probe, error);
+		outcome = t->unproven ? try_port(t, probe, error) : RETURNED;
 	t->tap = tap;
 	if (*rc == 0 && outcome == NOT_SENT)
 		*rc = -EOPNOTSUPP;
@@ -139,15 +142,37 @@ static int settle_for_sent(struct ft_transmit *t, const struct ft_transmit_ops *
 	return ft_transmit_open(t, error);
 }
 
+/* Frames that it would not see are not what somebody wants who captures from the port. */
+static bool is_watched(const struct ft_transmit *t, const struct ft_probe *probe)
+{
+	bool by_ourselves = probe->input != NULL && strcmp(probe->input, t->device) == 0;
+
+	return !by_ourselves && ft_port_has_listener(t->ifindex);
+}
+
+static int refuse_unseen(const struct ft_transmit *t, struct ft_error *error)
+{
+	return ft_fail(error, -EOPNOTSUPP,
+		       "-o: port '%s': a program captures from this port by a packet socket, which "
+		       "would not see frames of %s; end it, or name %s:%s to send all the same",
+		       t->device, t->ops->name, t->ops->name, t->device);
+}
+
 static int choose_fastest(struct ft_transmit *t, const struct ft_probe *probe,
 			  struct ft_error *error)
 {
 	const struct ft_transmit_ops *sent = NULL;
+	bool watched = is_watched(t, probe);
 	enum outcome outcome = NOT_SENT;
 	int rc = 0;
 
 	for (unsigned i = probe->floods ? 0 : 1; i < FT_TRANSMIT_BACKENDS; i++) {
 		t->ops = by_speed[i];
+		if (watched && t->ops != &ft_transmit_afpacket) {
+			refuse_unseen(t, error);
+			refuse(t, error);
+			continue;
+		}
 		outcome = open_and_try(t, probe, &rc, error);
 		if (rc == -ENETDOWN || rc == -ENODEV)
 			return rc;
@@ -174,8 +199,6 @@ int ft_probe_choose(struct ft_transmit *t, const struct ft_probe *probe, struct 
 			       "-o live:%s: sends one frame over and over as fast as it can: "
 			       "--rate max, one --size, no --replay",
 			       t->device);
-	if (t->ops == &ft_transmit_afpacket || t->ops == &ft_transmit_file)
-		return ft_transmit_open(t, error);
 	open_and_try(t, &port_only, &rc, error);
 	return rc;
 }

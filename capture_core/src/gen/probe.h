@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which back end a run sends by: the fastest whose frames a port has been seen to send. A few
- * frames with a signature of no run are sent by each that is tried, and counted at the port and,
+ * Which back end a run sends by: the fastest that is known to deliver. Where its frames might
+ * vanish without a word, a few with a signature of no run are sent, and counted at the port and,
  * where frames should come back, at that port too. It is done before the receiver's window opens,
  * and a frame that is later still counts as foreign there.
  */

@@ -137,7 +137,7 @@ int ft_transmit_open(struct ft_transmit *t, struct ft_error *error)
 		return ft_fail(error, -ENOMEM, "-o: port '%s': out of memory", t->device);
 	if (t->longest_bytes == 0)
 		t->longest_bytes = t->max_tagged_bytes;
-	t->unseen = t->takes_all = t->keeps_no_time = false;
+	t->unseen = t->unproven = t->takes_all = t->keeps_no_time = false;
 	return t->ops->open(t, error);
 }
 

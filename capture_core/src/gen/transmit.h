@@ -67,7 +67,8 @@ struct ft_transmit {
 
 	char mode[FT_TRANSMIT_MODE_MAX]; /* what opening obtained */
 	bool unseen;			 /* no packet socket of this machine sees the frames */
-	bool takes_all;	    /* frames handed over may be dropped by the port without a word */
+	bool unproven;	    /* frames may vanish without a word: only the port's counter tells */
+	bool takes_all;	    /* what the port has no room for vanishes so too */
 	bool keeps_no_time; /* it does not wait for frames to be due: it stamps them */
 	unsigned refused_count;
 	struct ft_transmit_refusal refused[FT_TRANSMIT_BACKENDS];

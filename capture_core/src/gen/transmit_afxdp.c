@@ -101,6 +101,8 @@ static int afxdp_open(struct ft_transmit *t, struct ft_error *error)
 	    (features & FT_XDP_FEATURE_ZERO_COPY))
 		rc = open_zero_copy(t, a);
 	snprintf(t->mode, sizeof(t->mode), "%s", rc == 0 ? "zero-copy" : "copy");
+	/* A copy goes the way of every skb, to the driver's ndo_start_xmit and its counter. */
+	t->unproven = rc == 0;
 	if (rc != 0)
 		rc = bind_queue(t, a, false);
 	if (rc != 0)

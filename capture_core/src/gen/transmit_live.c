@@ -24,6 +24,7 @@
 #include "gen/frame_file.h"
 #include "gen/live.h"
 #include "gen/transmit.h"
+#include "port/ethtool.h"
 #include "port/xdp_device.h"
 #include "port/xdp_program.h"
 
@@ -78,6 +79,20 @@ static bool sends(int ifindex)
 	       (features & FT_XDP_FEATURE_SENDS);
 }
 
+/*
+ * A veth's answer follows what its peer does with XDP frames (drivers/net/veth.c
+ * veth_set_xdp_features), and it counts those that the peer took. With others nobody knows.
+ */
+static bool tells_truth(const struct ft_transmit *t)
+{
+	uint64_t features;
+	char driver[32];
+
+	ft_ethtool_driver(t->device, driver, sizeof(driver));
+	return strcmp(driver, "veth") == 0 &&
+	       ft_xdp_device_read_features(t->ifindex, &features) == 0;
+}
+
 /* Many drivers have queues for XDP frames only while a program is attached. */
 static int get_queues(struct ft_transmit *t, struct live *l, struct ft_error *error)
 {
@@ -118,6 +133,7 @@ static int live_open(struct ft_transmit *t, struct ft_error *error)
 	rc = get_queues(t, l, error);
 	if (rc != 0)
 		return rc;
+	t->unproven = !tells_truth(t);
 	l->shared->ifindex = (uint32_t)t->ifindex;
 	l->shared->tells_time = t->tap != NULL;
 	t->unseen = t->takes_all = true;
