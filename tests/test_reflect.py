@@ -115,7 +115,6 @@ def test_a_generator_gets_every_frame_back_once_at_the_port_that_sent_it(
     with reflecting(far) as reflector:
         report = generate(near, "--count", str(FRAMES), "--rate", "50kpps", "--size", size)
         counts = reflector.stop()
-    assert report["invalid_reason"] is None
     assert report["tx"]["frames"] == report["rx"]["frames"] == FRAMES
     assert {report["rx"][kind] for kind in ("lost", "corrupt", "foreign", "duplicate")} == {0}
     assert counts["schema"] == "fieldtap.reflect-report/1"
@@ -328,6 +327,14 @@ def test_a_peer_that_cannot_take_what_native_mode_sends_is_told_of(
     assert "try --mode generic" in counts["alarms"][0]["text"]
 
 
+def test_a_driver_without_xdp_gets_the_generic_mode_and_that_is_said(link: Lab) -> None:
+    link.right.run(tool("ip"), "link", "add", "ft-plain", "type", "ifb")
+    link.right.run(tool("ip"), "link", "set", "ft-plain", "up")
+    with reflecting(End(link.right.namespace, "ft-plain")) as far:
+        assert far.stop()["mode"] == "generic"
+        assert "reflects in generic mode (native: Operation not supported)" in far.words()
+
+
 def test_a_port_with_a_program_is_refused_by_its_name(link: Lab) -> None:
     with reflecting(link.right):
         done = link.right.run(program("ft-reflect"), "-i", link.right.port, check=False)
@@ -341,6 +348,7 @@ def test_a_port_with_a_program_is_refused_by_its_name(link: Lab) -> None:
     [
         ((), "-i is missing"),
         (("-i", "no-such-port"), "no such interface"),
+        (("-i", "lo", "--force", "lo"), "not Ethernet"),
         (("-i", "ft-right", "--rate", "5Mbps"), "--rate 5Mbps"),
         (("-i", "ft-right", "--rate", "0.5pps"), "--rate 0.5pps"),
         (("-i", "ft-right", "--duration", "700000"), "at most 7 days"),

@@ -290,8 +290,7 @@ static int top_up(struct ft_generate_run *run, struct ft_error *error)
 	for (unsigned round = 0; rc == 0 && round < TOP_UP_ROUNDS; round++) {
 		if (run->failed || run->settings->replay != NULL || run->tx_frames >= run->asked ||
 		    atomic_load(&run->sender.stop) || run->sender.behind ||
-		    ft_count_read(&run->sender.late.skipped) != 0 ||
-		    !ft_generate_submitted_all(run))
+		    ft_count_read(&run->sender.late.skipped) != 0 || !ft_generate_had_all(run))
 			break;
 		before = run->tx_frames;
 		run->sender.limit += run->asked - run->tx_frames;

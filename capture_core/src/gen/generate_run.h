@@ -69,8 +69,8 @@ uint64_t ft_generate_receiver_dropped(const struct ft_generate_run *run);
  */
 uint64_t ft_generate_lost(const struct ft_generate_run *run);
 
-/* Whether the frames asked for were all handed to the port before the time was up. */
-bool ft_generate_submitted_all(const struct ft_generate_run *run);
+/* Whether the turn of every frame asked for came before the time was up. */
+bool ft_generate_had_all(const struct ft_generate_run *run);
 
 /*
  * Wait a moment for links, and note what the ports have counted before the first frame; from then

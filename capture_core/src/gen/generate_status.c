@@ -33,9 +33,12 @@ uint64_t ft_generate_lost(const struct ft_generate_run *run)
 	return run->tx_frames > accounted ? run->tx_frames - accounted : 0;
 }
 
-bool ft_generate_submitted_all(const struct ft_generate_run *run)
+bool ft_generate_had_all(const struct ft_generate_run *run)
 {
-	return ft_count_read(&run->sender.submitted) >= run->sender.limit;
+	const struct ft_sender *sender = &run->sender;
+
+	return ft_count_read(&sender->submitted) + ft_count_read(&sender->late.skipped) >=
+	       sender->limit;
 }
 
 /* While frames are on their way: those that later ones have overtaken. */
@@ -195,7 +198,7 @@ static const char *tick(void *engine)
 	if (atomic_load_explicit(&run->sender.ended, memory_order_acquire)) {
 		if (run->sender.result != 0)
 			return "port lost";
-		return ft_generate_submitted_all(run) || run->sender.source->due == FT_SOURCE_END
+		return ft_generate_had_all(run) || run->sender.source->due == FT_SOURCE_END
 			       ? "count"
 			       : "duration";
 	}
