@@ -5,13 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ft/clock.h"
 #include "ft/extract.h"
 #include "ft/generate.h"
 #include "ft/options.h"
 #include "ft/ranges.h"
 #include "ft/rewrite.h"
 
-#define DEFAULT_SIZE 64u
+#define DEFAULT_SIZE	64u
+#define MAX_DURATION_NS (30 * 86400 * FT_NS_PER_SECOND)
 
 static int add_size(struct ft_generate_settings *settings, const char *text, struct ft_error *error)
 {
@@ -63,8 +65,11 @@ static int set_count(void *settings, const char *value, struct ft_error *error)
 static int set_duration(void *settings, const char *value, struct ft_error *error)
 {
 	struct ft_generate_settings *s = settings;
+	int rc = ft_parse_duration_ns(value, &s->duration_ns, error);
 
-	return ft_parse_duration_ns(value, &s->duration_ns, error);
+	if (rc == 0 && s->duration_ns > MAX_DURATION_NS)
+		return ft_fail(error, -EINVAL, "--duration %s: at most 30 days (2592000)", value);
+	return rc;
 }
 
 static int set_speed(void *settings, const char *value, struct ft_error *error)
@@ -142,6 +147,7 @@ static const struct ft_option options[] = {
 	 FIELD(output)},
 	{"Ports", "receive", 'r', "PORT", "where the frames should come back: count losses",
 	 FIELD(input)},
+	{"Ports", "force", 0, "PORT", "send on PORT although the host uses it", FIELD(force)},
 	{"Frames", "size", 0, "N|N,N..|imix", "frame sizes with FCS, in turn (64)", set_sizes},
 	{"Frames", "rate", 0, "RATE",
 	 "max, or N with pps, kpps, Mpps, bps, Mbps, GbpsL1, ... or % (max)", set_rate},
@@ -200,10 +206,14 @@ static const struct ft_program program = {
 		"Frames go from 198.18.0.1\n"
 		"to 198.19.0.1, UDP port 7, and carry a number and the time at their end. bps is\n"
 		"layer 2 with FCS, bpsL1 adds 20 bytes a frame, % is of layer 1 at link speed.\n\n"
-		"A run without --count or --duration lasts 10 seconds, or as long as its streams\n"
-		"where each has a count (docs/streams.md); a replay lasts as long as its file, "
-		"with\n"
-		"--loop 0 also 10 seconds. A replay keeps the file's timing, as "
+		"A PORT that carries the default route, has an address or belongs to a bridge,\n"
+		"bond or team is refused unless --force names it: test frames could cut the\n"
+		"machine off, or flood a network. Every run ends: without --count or --duration\n"
+		"after 10 seconds, or with its streams where each has a count (docs/streams.md);\n"
+		"a count or a replay without --duration after 24 hours even if unfinished, and\n"
+		"then it is not valid. The longest --duration is 30 days.\n\n"
+		"A replay lasts as long as its file, with --loop 0 also 10 seconds. It keeps the\n"
+		"file's timing, as "
 		"fast\n"
 		"as --speed says, or goes by --rate. It sends the bytes that were captured. A "
 		"pass\n"
@@ -274,8 +284,6 @@ static int check(const struct ft_generate_settings *settings, struct ft_error *e
 {
 	if (settings->output == NULL)
 		return ft_fail(error, -EINVAL, "-o is missing: name a port, see fieldtap ports");
-	if (settings->count != 0 && settings->duration_ns != 0)
-		return ft_fail(error, -EINVAL, "--count and --duration: give one of them");
 	if (settings->replay != NULL && settings->size_count != 0)
 		return ft_fail(error, -EINVAL,
 			       "--size and --replay: a replay's frames have sizes of their own");

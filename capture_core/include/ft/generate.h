@@ -39,7 +39,8 @@ struct ft_generate_settings {
 	bool late_given; /* else as the stream file says, else FT_LATE_CATCH_UP */
 	enum ft_late late;
 	uint64_t count;			 /* 0: no limit */
-	uint64_t duration_ns;		 /* 0: no limit but the default */
+	uint64_t duration_ns;		 /* 0: the default, or a day at most */
+	const char *force;		 /* this output may be in use; NULL: none may */
 	const char *replay;		 /* NULL: generate frames */
 	double speed;			 /* of a replay by the file's timing; 0: not given */
 	uint64_t loops;			 /* passes over the file; 0: until the run ends otherwise */

@@ -69,9 +69,10 @@ void ft_signature_prepare(uint8_t *room, const struct ft_signature_run *run, uin
 /*
  * Cover the payload from its first byte to a prepared `room` with a CRC32C, which replaces the last
  * bytes before the room. It must be what each frame is sent with, and the checksum of UDP, TCP or
- * ICMP is made after. A payload shorter than FT_SIGNATURE_COVERED_BYTES is left as it is.
+ * ICMP is made after. Returns how many bytes it replaced: none of a payload shorter than
+ * FT_SIGNATURE_COVERED_BYTES.
  */
-void ft_signature_cover(uint8_t *payload, uint8_t *room);
+unsigned ft_signature_cover(uint8_t *payload, uint8_t *room);
 
 /*
  * Find and judge the signature of a received Ethernet frame of `bytes` bytes, which are not

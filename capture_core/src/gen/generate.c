@@ -3,8 +3,10 @@
 #include "ft/generate.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,10 +26,11 @@
 #define RESIDUAL_NS (2 * FT_NS_PER_SECOND)
 /* How long an adapter's counter may lag behind the frames: some drivers ask it once a second. */
 #define CONFIRM_NS (2 * FT_NS_PER_SECOND)
-/* An adapter that was reset needs seconds to find its link again. */
-#define LINK_WAIT_NS (5 * FT_NS_PER_SECOND)
 /* Frames that the port took but did not send are made up for so often. */
 #define TOP_UP_ROUNDS 3u
+/* No run is without an end: one that is given no duration takes no longer than this. */
+#define LONGEST_S  86400u
+#define LONGEST_NS (LONGEST_S * FT_NS_PER_SECOND)
 
 static int create_input(struct ft_generate_run *run, struct ft_error *error)
 {
@@ -47,6 +50,23 @@ static int create_input(struct ft_generate_run *run, struct ft_error *error)
 	if (rc == 0 && ft_port_ifindex(run->input) == 0)
 		rc = ft_fail(error, -EINVAL, "-r %s: not an interface", run->settings->input);
 	return rc;
+}
+
+/* Tell now what would end unfinished after a day. A dry run takes no time. */
+static int bound_time(struct ft_generate_run *run, struct ft_error *error)
+{
+	double seconds = run->requested_pps > 0 ? (double)run->asked / run->requested_pps : 0;
+
+	if (run->settings->duration_ns != 0 || run->transmit.ifindex == 0)
+		return 0;
+	if (seconds > LONGEST_S)
+		return ft_fail(error, -EINVAL,
+			       "--rate: %" PRIu64 " frames take %.0f hours at it, and a run is "
+			       "ended after 24; raise the rate, or give --duration %.0f too",
+			       run->asked, seconds / 3600, ceil(seconds));
+	if (run->sender.duration_ns == 0)
+		run->sender.duration_ns = LONGEST_NS;
+	return 0;
 }
 
 /* Everything that can be judged without opening a port. */
@@ -73,7 +93,7 @@ static int prepare(struct ft_generate_run *run, struct ft_error *error)
 		rc = ft_fail(error, -EINVAL,
 			     "-o file: at --rate max it would never end; give a --rate or a "
 			     "--count");
-	return rc;
+	return rc == 0 ? bound_time(run, error) : rc;
 }
 
 /* Frames that queues share come in no order: what was reordered by whom could not be told. */
@@ -213,7 +233,7 @@ static int top_up(struct ft_generate_run *run, struct ft_error *error)
 	for (unsigned round = 0; rc == 0 && round < TOP_UP_ROUNDS; round++) {
 		if (run->failed || run->settings->replay != NULL || run->tx_frames >= run->asked ||
 		    atomic_load(&run->sender.stop) || run->sender.behind ||
-		    ft_count_read(&run->sender.late.skipped) != 0)
+		    ft_count_read(&run->sender.late.skipped) != 0 || !ft_generate_had_all(run))
 			break;
 		before = run->tx_frames;
 		run->sender.limit += run->asked - run->tx_frames;
@@ -262,60 +282,11 @@ static void fail_run(struct ft_generate_run *run, const struct ft_error *error)
 	ft_manager_alarm(run->manager, "%s", error->text);
 }
 
-/* From here on what happens to ports and clock is held against the run. */
-static int begin_watch(struct ft_generate_run *run, struct ft_error *error)
-{
-	uint64_t began_ns = ft_clock_monotonic_ns();
-
-	if (run->transmit.ifindex != 0)
-		ft_watch_add_link(&run->watch, run->transmit.device, run->transmit.ifindex);
-	if (run->input != NULL)
-		ft_watch_add(&run->watch, run->input);
-	ft_watch_look_now(&run->watch, run->manager);
-	for (unsigned i = 0; i < run->watch.link_count; i++) {
-		struct ft_watched_link *link = &run->watch.links[i];
-
-		while (link->down_ns != 0 && !ft_manager_interrupted(run->manager)) {
-			if (ft_clock_monotonic_ns() - began_ns > LINK_WAIT_NS)
-				return ft_fail(error, -ENETDOWN,
-					       "port '%s' has no link; check the cable and that "
-					       "the other end is up",
-					       link->name);
-			ft_manager_serve(run->manager, SERVE_MS);
-			ft_watch_look_now(&run->watch, run->manager);
-		}
-		link->changes_had = 0;
-	}
-	return 0;
-}
-
-/* What the ports have counted before the first frame. */
-static int begin_counts(struct ft_generate_run *run, struct ft_error *error)
-{
-	int rc = ft_transmit_read_count(&run->transmit, &run->tx_before, error);
-
-	if (rc == 0 && run->input != NULL)
-		rc = ft_receive_port_begin(&run->receive_port, ft_port_ifindex(run->input), error);
-	return rc;
-}
-
-/* And after the last one. */
-static void end_counts(struct ft_generate_run *run)
-{
-	struct ft_error error;
-
-	ft_watch_look_now(&run->watch, run->manager);
-	if (run->input != NULL && ft_receive_port_end(&run->receive_port, &error) != 0)
-		fail_run(run, &error);
-}
-
 /* All that happens between opened ports and the report. */
 static int generate(struct ft_generate_run *run, struct ft_error *error)
 {
-	int rc = begin_watch(run, error);
+	int rc = ft_generate_begin_counts(run, error);
 
-	if (rc == 0)
-		rc = begin_counts(run, error);
 	if (rc != 0)
 		return rc;
 	run->started_ns = ft_manager_publish(run->manager, error);
@@ -339,7 +310,8 @@ static int generate(struct ft_generate_run *run, struct ft_error *error)
 	stop_receiving(run);
 	if (run->receiver.result != 0)
 		fail_run(run, &run->receiver.error);
-	end_counts(run);
+	if (ft_generate_end_counts(run, error) != 0)
+		fail_run(run, error);
 	if (ft_transmit_finish(&run->transmit, error) != 0)
 		fail_run(run, error);
 	return 0;

@@ -6,6 +6,7 @@
 #include "gen/frame_file.h"
 #include "gen/generate_run.h"
 #include "gen/probe.h"
+#include "port/inuse.h"
 
 int ft_generate_check_output(const struct ft_generate_run *run, struct ft_error *error)
 {
@@ -14,7 +15,8 @@ int ft_generate_check_output(const struct ft_generate_run *run, struct ft_error 
 	if (settings->tap != NULL && ft_frame_file_check("--tap ", settings->tap, error) != 0)
 		return -EINVAL;
 	if (run->transmit.ifindex != 0)
-		return 0;
+		return ft_inuse_check("-o", run->transmit.device, run->transmit.ifindex,
+				      settings->force, error);
 	if (settings->input != NULL)
 		return ft_fail(error, -EINVAL, "-r and -o file: from a file no frame comes back");
 	return 0;

@@ -69,6 +69,17 @@ uint64_t ft_generate_receiver_dropped(const struct ft_generate_run *run);
  */
 uint64_t ft_generate_lost(const struct ft_generate_run *run);
 
+/* Whether the turn of every frame asked for came before the time was up. */
+bool ft_generate_had_all(const struct ft_generate_run *run);
+
+/*
+ * Wait a moment for links, and note what the ports have counted before the first frame; from then
+ * on links and clock are watched. -ENETDOWN, -ENODEV.
+ */
+int ft_generate_begin_counts(struct ft_generate_run *run, struct ft_error *error);
+/* Find out what has changed since. -ENODEV when a port has gone. */
+int ft_generate_end_counts(struct ft_generate_run *run, struct ft_error *error);
+
 /* Of -o and --tap, what can be judged without opening a port. -EINVAL. */
 int ft_generate_check_output(const struct ft_generate_run *run, struct ft_error *error);
 
@@ -85,9 +96,8 @@ json_t *ft_generate_rate(void *run, const json_t *params, struct ft_error *error
 void ft_generate_judge(const struct ft_generate_run *run, char *text, size_t bytes);
 
 /*
- * What each stream came to: [{id, tx, rx, lost, duplicate, reordered, corrupt, latency_ns}], for a
- * status of a few of them, with histograms for a report. None where frames carry no stream's number
- * or nobody received them.
+ * What each stream came to: [{id, name, tx, rx, lost, duplicate, reordered, corrupt, latency_ns}],
+ * with histograms for a report. None where frames carry no stream's number or nobody received them.
  */
 json_t *ft_generate_streams(const struct ft_generate_run *run, bool for_report);
 
@@ -96,6 +106,9 @@ json_t *ft_generate_latency(const struct ft_generate_run *run, bool for_report);
 
 /* Why latencies are not known although frames came back, or NULL. */
 const char *ft_generate_latency_unknown(const struct ft_generate_run *run);
+
+/* A line a stream where there are several, on stderr. */
+void ft_generate_summarize_streams(const struct ft_generate_run *run);
 
 /* The run in words, on stderr. */
 void ft_generate_summarize(const struct ft_generate_run *run);

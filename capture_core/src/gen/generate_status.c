@@ -33,6 +33,14 @@ uint64_t ft_generate_lost(const struct ft_generate_run *run)
 	return run->tx_frames > accounted ? run->tx_frames - accounted : 0;
 }
 
+bool ft_generate_had_all(const struct ft_generate_run *run)
+{
+	const struct ft_sender *sender = &run->sender;
+
+	return ft_count_read(&sender->submitted) + ft_count_read(&sender->late.skipped) >=
+	       sender->limit;
+}
+
 /* While frames are on their way: those that later ones have overtaken. */
 static uint64_t lost_so_far(const struct ft_generate_run *run)
 {
@@ -190,8 +198,9 @@ static const char *tick(void *engine)
 	if (atomic_load_explicit(&run->sender.ended, memory_order_acquire)) {
 		if (run->sender.result != 0)
 			return "port lost";
-		return run->asked != 0 || run->sender.source->due == FT_SOURCE_END ? "count"
-										   : "duration";
+		return ft_generate_had_all(run) || run->sender.source->due == FT_SOURCE_END
+			       ? "count"
+			       : "duration";
 	}
 	if (run->input != NULL && atomic_load_explicit(&run->receiver.ended, memory_order_acquire))
 		return "port lost";
@@ -287,6 +296,7 @@ void ft_generate_summarize(const struct ft_generate_run *run)
 	if (run->input != NULL) {
 		summarize_received(run);
 		summarize_latency(run);
+		ft_generate_summarize_streams(run);
 	}
 	if (why[0] != '\0')
 		fprintf(stderr, "ft-generate: NOT VALID: %s\n", why);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the receiver knows of streams and latency, for statuses and reports. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "gen/generate_run.h"
 
-/* A status is one line of at most 4 MiB, asked for up to 20 times a second. */
-#define STATUS_STREAMS 256u
+#define SUMMARY_STREAMS 16u
 
 static json_t *integer(uint64_t value)
 {
@@ -31,10 +31,11 @@ static void describe_source(const struct ft_generate_run *run, char *text, size_
 {
 	const struct ft_port_interface *interface = ft_port_interface(run->input, 0);
 
-	snprintf(text, bytes,
-		 "%ssent: system clock, before the frame's batch was handed to the port (see "
-		 "tx.handover_ns); received: %s (%s); no offset taken off",
+	snprintf(text, bytes, "%ssent: system clock, %s; received: %s (%s); no offset taken off",
 		 ft_count_read(&run->receiver.reflected) > 0 ? "there and back; " : "",
+		 ft_transmit_floods(&run->transmit)
+			 ? "as the kernel made the frame"
+			 : "before the frame's batch was handed to the port (see tx.handover_ns)",
 		 interface->timestamps, interface->clock);
 }
 
@@ -74,19 +75,21 @@ static uint64_t count_made(const struct ft_generate_run *run)
 	return frames;
 }
 
-/*
- * Frames of the stream that left the port less each that came back once. Which of several streams
- * the frames were of that were dropped here, at either port, or not yet under way, nobody knows.
- */
-static json_t *stream_lost(const struct ft_generate_run *run, uint64_t sent, uint64_t distinct)
+/* Which of several streams the frames were of that were dropped at either port, nobody knows. */
+static bool knows_lost(const struct ft_generate_run *run)
 {
-	if (run->stopped_ns == 0)
-		return json_null();
+	if (run->stopped_ns == 0) /* some are under way */
+		return false;
+	return run->receiver.stream_count == 1 ||
+	       (ft_generate_receiver_dropped(run) == 0 && run->tx_frames == count_made(run));
+}
+
+/* Frames of the stream that left the port less each that came back once. */
+static uint64_t stream_lost(const struct ft_generate_run *run, uint64_t sent, uint64_t distinct)
+{
 	if (run->receiver.stream_count == 1)
-		return integer(ft_generate_lost(run));
-	if (ft_generate_receiver_dropped(run) != 0 || run->tx_frames != count_made(run))
-		return json_null();
-	return integer(sent > distinct ? sent - distinct : 0);
+		return ft_generate_lost(run);
+	return sent > distinct ? sent - distinct : 0;
 }
 
 static uint64_t stream_sent(const struct ft_generate_run *run, uint32_t id)
@@ -105,7 +108,8 @@ static json_t *describe_unsigned(const struct ft_generate_run *run, uint32_t id)
 			 "corrupt", "latency_ns");
 }
 
-static json_t *describe_stream(const struct ft_generate_run *run, uint32_t id, bool for_report)
+static json_t *describe_stream(const struct ft_generate_run *run, uint32_t id, bool lost_known,
+			       bool for_report)
 {
 	const struct ft_received_stream *stream = &run->receiver.streams[id];
 	const struct ft_sequence *sequence = &stream->sequence;
@@ -122,7 +126,8 @@ static json_t *describe_stream(const struct ft_generate_run *run, uint32_t id, b
 	json_object_set_new(object, "name", json_string(run->streams.streams[id].name));
 	json_object_set_new(object, "tx", integer(sent));
 	json_object_set_new(object, "rx", integer(ft_count_read(&stream->frames)));
-	json_object_set_new(object, "lost", stream_lost(run, sent, distinct));
+	json_object_set_new(object, "lost",
+			    lost_known ? integer(stream_lost(run, sent, distinct)) : json_null());
 	json_object_set_new(object, "duplicate", integer(ft_count_read(&sequence->duplicate)));
 	json_object_set_new(object, "reordered", integer(ft_count_read(&sequence->reordered)));
 	json_object_set_new(object, "corrupt", integer(corrupt));
@@ -136,11 +141,34 @@ static json_t *describe_stream(const struct ft_generate_run *run, uint32_t id, b
 json_t *ft_generate_streams(const struct ft_generate_run *run, bool for_report)
 {
 	uint32_t count = run->receiver.stream_count;
+	bool lost_known = knows_lost(run);
 	json_t *streams = json_array();
 
-	if (!for_report && count > STATUS_STREAMS)
-		count = STATUS_STREAMS;
 	for (uint32_t id = 0; id < count; id++)
-		json_array_append_new(streams, describe_stream(run, id, for_report));
+		json_array_append_new(streams, describe_stream(run, id, lost_known, for_report));
 	return streams;
+}
+
+void ft_generate_summarize_streams(const struct ft_generate_run *run)
+{
+	uint32_t count = run->receiver.stream_count;
+
+	for (uint32_t id = 0; count > 1 && id < count && id < SUMMARY_STREAMS; id++) {
+		const struct ft_received_stream *stream = &run->receiver.streams[id];
+		const struct ft_sequence *sequence = &stream->sequence;
+
+		if (!run->streams.streams[id].signature)
+			continue;
+		fprintf(stderr,
+			"ft-generate: stream %s: %" PRIu64 " of %" PRIu64 " frames received, "
+			"%" PRIu64 " duplicate, %" PRIu64 " reordered, %" PRIu64
+			" corrupt, median latency %.1f us\n",
+			run->streams.streams[id].name, ft_count_read(&sequence->distinct),
+			stream_sent(run, id), ft_count_read(&sequence->duplicate),
+			ft_count_read(&sequence->reordered), ft_count_read(&stream->corrupt),
+			(double)ft_histogram_quantile(&stream->latency.histogram, 0.5) / 1e3);
+	}
+	if (count > SUMMARY_STREAMS)
+		fprintf(stderr, "ft-generate: %u more streams are in the report\n",
+			count - SUMMARY_STREAMS);
 }

@@ -58,11 +58,9 @@ int ft_realtime_start(pthread_t *thread, void *(*run)(void *), void *argument,
 		rc = pthread_create(thread, &attributes, run, argument);
 	}
 	if (rc == EPERM) {
-		const struct sched_param normal = {0};
-
-		got->fifo = false;
-		pthread_attr_setschedpolicy(&attributes, SCHED_OTHER);
-		pthread_attr_setschedparam(&attributes, &normal);
+		/* As the program was started: chrt(1) may have given what is not taken here. */
+		got->fifo = sched_getscheduler(0) == SCHED_FIFO;
+		pthread_attr_setinheritsched(&attributes, PTHREAD_INHERIT_SCHED);
 		rc = pthread_create(thread, &attributes, run, argument);
 	}
 	pthread_attr_destroy(&attributes);

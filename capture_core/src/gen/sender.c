@@ -7,8 +7,8 @@
  *
  * Each frame is due at an absolute time. A late sender sends all that is due at once, so that
  * batches form by themselves and the average rate holds, unless another policy was asked for. All
- * frames of a batch carry the time when it was about to be handed to the port: no frame can have
- * left earlier, the last one left later by up to what handing over took, which is measured.
+ * frames of a batch carry the time when it was about to be handed to the port: none can have left
+ * earlier, and how long handing over took is measured.
  */
 #include "gen/sender.h"
 
@@ -265,7 +265,8 @@ static int send_all(struct ft_sender *sender, struct schedule *schedule)
 		rc = send_batch(sender, fill_batch(sender, schedule, now_ns,
 						   left < FT_TRANSMIT_BATCH ? (unsigned)left
 									    : FT_TRANSMIT_BATCH));
-		note_handover(sender, ft_clock_monotonic_ns() - now_ns);
+		if (!sender->transmit->keeps_no_time)
+			note_handover(sender, ft_clock_monotonic_ns() - now_ns);
 	}
 	return rc;
 }

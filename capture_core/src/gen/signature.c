@@ -27,14 +27,15 @@ void ft_signature_prepare(uint8_t *room, const struct ft_signature_run *run, uin
 	memcpy(room + FT_SIGNATURE_STREAM_AT, &be_stream, sizeof(be_stream));
 }
 
-void ft_signature_cover(uint8_t *payload, uint8_t *room)
+unsigned ft_signature_cover(uint8_t *payload, uint8_t *room)
 {
 	uint8_t *at = room - FT_SIGNATURE_CRC_BYTES;
 	uint32_t be_crc;
 
 	if (room - payload < (ptrdiff_t)FT_SIGNATURE_COVERED_BYTES)
-		return;
+		return 0;
 	be_crc = htonl(crc32_iscsi(payload, (int)(at - payload), UINT32_MAX) ^ UINT32_MAX);
 	memcpy(at, &be_crc, sizeof(be_crc));
 	room[FT_SIGNATURE_VERSION_AT] |= FT_SIGNATURE_COVERED;
+	return FT_SIGNATURE_CRC_BYTES;
 }

@@ -162,7 +162,10 @@ static size_t header_bytes(const struct carried *carried)
 	return bytes <= room ? bytes : SIZE_MAX;
 }
 
-/* The Internet checksum over all that IP carries, and where the protocol says so its addresses. */
+/*
+ * The Internet checksum over all that IP carries, and where the protocol says so its addresses. The
+ * signature's room was found whole, so it adds up to nothing.
+ */
 static bool adds_up(const struct carried *carried, bool with_addresses)
 {
 	uint64_t sum = 0;
@@ -172,7 +175,8 @@ static bool adds_up(const struct carried *carried, bool with_addresses)
 		      htons((uint16_t)carried->bytes);
 		sum = ft_checksum_add(sum, carried->addresses, carried->address_bytes);
 	}
-	return ft_checksum_fold(ft_checksum_add(sum, carried->data, carried->bytes)) == 0xffff;
+	sum = ft_checksum_add(sum, carried->data, carried->bytes - FT_SIGNATURE_ROOM_BYTES);
+	return ft_checksum_fold(sum) == 0xffff;
 }
 
 static bool transport_is_intact(const struct carried *carried)

@@ -72,11 +72,7 @@ void ft_stream_make_shape(const struct ft_stream *stream, const struct ft_signat
 	clear_checksums(stream, frame);
 	if (stream->signature) {
 		ft_signature_prepare(room, run, id);
-		shape->tail_bytes = FT_SIGNATURE_ROOM_BYTES;
-		if (room - payload >= (ptrdiff_t)FT_SIGNATURE_COVERED_BYTES) {
-			ft_signature_cover(payload, room);
-			shape->tail_bytes += FT_SIGNATURE_CRC_BYTES;
-		}
+		shape->tail_bytes = FT_SIGNATURE_ROOM_BYTES + ft_signature_cover(payload, room);
 		ft_signature_stamp(room, 0, 0); /* from now on it adds up to nothing */
 		memcpy(shape->tail, frame + shape->bytes - shape->tail_bytes, shape->tail_bytes);
 	}

@@ -60,6 +60,9 @@ static void judge_offer(const struct ft_generate_run *run, struct reasons *reaso
 	if (ft_count_read(&run->sender.late.skipped) != 0)
 		add(reasons, "%" PRIu64 " frames were late and were left out",
 		    ft_count_read(&run->sender.late.skipped));
+	else if (run->sender.limit != UINT64_MAX && !ft_generate_had_all(run))
+		add(reasons, "the time was up after %" PRIu64 " of %" PRIu64 " frames", submitted,
+		    asked);
 	else if (run->tx_frames < asked)
 		add(reasons, "port %s confirmed %" PRIu64 " of %" PRIu64 " frames",
 		    run->transmit.device, run->tx_frames, asked);
