@@ -6,11 +6,14 @@
 #ifndef FT_REPLAY_H
 #define FT_REPLAY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "ft/error.h"
+#include "ft/pacing.h"
 #include "ft/reader.h"
+#include "ft/source.h"
 
 struct ft_replay_frame {
 	uint64_t due_ns; /* after the first frame, by the file's stamps; never goes back */
@@ -19,10 +22,14 @@ struct ft_replay_frame {
 };
 
 struct ft_replay {
+	struct ft_source source; /* of the frames from `next` on */
 	struct ft_replay_frame *frames;
 	size_t frame_count;
+	size_t next;
 	uint8_t *data;
 	uint64_t data_bytes;
+	bool file_timing; /* each frame when the file says, else as `pace` says */
+	struct ft_pace pace;
 };
 
 /* What a port takes, without FCS. */

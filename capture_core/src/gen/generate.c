@@ -58,14 +58,15 @@ static int prepare_replay(struct ft_generate_run *run, struct ft_error *error)
 		return rc == -EAGAIN ? -ECANCELED : rc;
 	frames = run->replay.frame_count;
 	run->asked = settings->count != 0 && settings->count < frames ? settings->count : frames;
-	run->sender.replay = &run->replay;
+	run->replay.pace = run->pace;
+	run->replay.file_timing = !settings->rate_given;
+	run->sender.source = &run->replay.source;
 	run->sender.limit = run->asked;
-	run->sender.file_timing = !settings->rate_given;
-	run->sender.paced = run->sender.file_timing || settings->rate.unit != FT_RATE_MAX;
-	if (!run->sender.file_timing && frames > 0) {
-		ft_fine_time cost = frames * run->sender.pace.per_frame +
-				    (run->replay.data_bytes + frames * FT_FCS_BYTES) *
-					    run->sender.pace.per_byte;
+	run->sender.paced = run->replay.file_timing || settings->rate.unit != FT_RATE_MAX;
+	if (!run->replay.file_timing && frames > 0) {
+		ft_fine_time cost =
+			frames * run->pace.per_frame +
+			(run->replay.data_bytes + frames * FT_FCS_BYTES) * run->pace.per_byte;
 
 		run->requested_pps = ft_pace_pps(cost / frames);
 	}
@@ -87,11 +88,11 @@ static int prepare_stream(struct ft_generate_run *run, struct ft_error *error)
 				run->transmit.max_bytes + FT_FCS_BYTES, run->transmit.device,
 				settings->sizes[i] - 18);
 	ft_signature_draw_run(&run->signature);
-	rc = ft_stream_create(settings->sizes, settings->size_count, &run->signature,
-			      &run->sender.pace, &run->stream, error);
+	rc = ft_stream_create(settings->sizes, settings->size_count, &run->signature, &run->pace,
+			      &run->stream, error);
 	run->asked = settings->count;
 	run->requested_pps = ft_pace_pps(run->stream.mean_cost);
-	run->sender.stream = &run->stream;
+	run->sender.source = &run->stream.source;
 	run->sender.limit = settings->count != 0 ? settings->count : UINT64_MAX;
 	run->sender.paced = settings->rate.unit != FT_RATE_MAX;
 	return rc;
@@ -126,8 +127,7 @@ static int prepare(struct ft_generate_run *run, struct ft_error *error)
 	if (rc == 0)
 		rc = create_input(run, error);
 	if (rc == 0)
-		rc = ft_pace_set(&run->sender.pace, &settings->rate, run->transmit.speed_bps,
-				 error);
+		rc = ft_pace_set(&run->pace, &settings->rate, run->transmit.speed_bps, error);
 	if (rc == 0)
 		rc = settings->replay != NULL ? prepare_replay(run, error)
 					      : prepare_stream(run, error);

@@ -8,8 +8,10 @@
 #include "ft/generate.h"
 #include "ft/manager.h"
 #include "ft/port.h"
+#include "ft/replay.h"
 #include "gen/receiver.h"
 #include "gen/sender.h"
+#include "gen/stream.h"
 
 #define FT_GENERATE_TX_BACKEND "afpacket"
 #define FT_GENERATE_TX_MODE    "sendmmsg"
@@ -23,6 +25,7 @@ struct ft_generate_run {
 	struct ft_signature_run signature;
 	struct ft_stream stream;
 	struct ft_replay replay;
+	struct ft_pace pace;
 	struct ft_sender sender;
 	struct ft_guardian *guardian; /* NULL: nothing is switched off */
 	struct ft_port *input;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -149,6 +150,35 @@ static int load(struct loader *loader, const struct ft_reader_wait *wait, struct
 	return rc;
 }
 
+static unsigned fill(struct ft_source *source, ft_fine_time until, uint64_t sent_ns,
+		     struct iovec *frames, unsigned room)
+{
+	struct ft_replay *replay = (struct ft_replay *)source;
+	unsigned count = 0;
+
+	(void)sent_ns;
+	while (count < room && source->due <= until && replay->next < replay->frame_count) {
+		const struct ft_replay_frame *frame = &replay->frames[replay->next++];
+
+		frames[count++] = (struct iovec){replay->data + frame->at, frame->bytes};
+		if (!replay->file_timing)
+			source->due += ft_pace_cost(&replay->pace, frame->bytes);
+		else if (replay->next < replay->frame_count)
+			source->due = (ft_fine_time)frame[1].due_ns << FT_FINE_SHIFT;
+	}
+	return count;
+}
+
+static void restart(struct ft_source *source)
+{
+	source->due = 0;
+}
+
+static const struct ft_source_ops ops = {.fill = fill, .restart = restart};
+
+/* fill() finds the replay by its first member. */
+_Static_assert(offsetof(struct ft_replay, source) == 0, "the source comes first");
+
 int ft_replay_load(const char *path, const char *filter, const struct ft_replay_limits *limits,
 		   const struct ft_reader_wait *wait, struct ft_replay *replay,
 		   struct ft_error *error)
@@ -162,7 +192,7 @@ int ft_replay_load(const char *path, const char *filter, const struct ft_replay_
 	};
 	int rc = 0;
 
-	*replay = (struct ft_replay){0};
+	*replay = (struct ft_replay){.source.ops = &ops};
 	if (filter != NULL)
 		rc = ft_filter_compile(filter, LINKTYPE_ETHERNET, &loader.filter, error);
 	if (rc == 0)

@@ -23,12 +23,14 @@ struct schedule {
 	uint64_t started_ns; /* monotonic */
 	uint64_t end_ns;     /* nothing is due from here on */
 	uint64_t overrun_ns; /* nothing is sent from here on */
-	ft_fine_time due;    /* of the next frame, after started_ns */
 };
 
-static uint64_t due_ns(const struct schedule *schedule)
+/* When the next frame is due (monotonic). */
+static uint64_t due_ns(const struct ft_sender *sender, const struct schedule *schedule)
 {
-	return schedule->started_ns + ft_fine_ns(schedule->due);
+	if (sender->source->due == FT_SOURCE_END)
+		return UINT64_MAX;
+	return schedule->started_ns + ft_fine_ns(sender->source->due);
 }
 
 static struct schedule begin_schedule(const struct ft_sender *sender)
@@ -49,7 +51,7 @@ static struct schedule begin_schedule(const struct ft_sender *sender)
 /* Wait until the next frame is due. Returns the time, 0 when there is none to send any more. */
 static uint64_t wait_turn(struct ft_sender *sender, const struct schedule *schedule)
 {
-	uint64_t now_ns, next_ns = due_ns(schedule);
+	uint64_t now_ns, next_ns = due_ns(sender, schedule);
 
 	if (next_ns >= schedule->end_ns)
 		return 0;
@@ -65,14 +67,12 @@ static uint64_t wait_turn(struct ft_sender *sender, const struct schedule *sched
 	return now_ns;
 }
 
-/* Whether one more frame belongs to the batch that is sent now. */
-static bool is_due(const struct ft_sender *sender, const struct schedule *schedule, uint64_t number,
-		   unsigned batch, uint64_t now_ns)
+/* Up to when frames are due that are sent now. */
+static ft_fine_time last_due(const struct schedule *schedule, uint64_t now_ns)
 {
-	uint64_t next_ns = due_ns(schedule);
+	uint64_t last_ns = now_ns < schedule->end_ns ? now_ns : schedule->end_ns - 1;
 
-	return batch < FT_TRANSMIT_BATCH && number < sender->limit && next_ns <= now_ns &&
-	       next_ns < schedule->end_ns;
+	return ((ft_fine_time)(last_ns - schedule->started_ns + 1) << FT_FINE_SHIFT) - 1;
 }
 
 /* Returns 0, or negative when the port is lost. */
@@ -91,52 +91,22 @@ static int send_batch(struct ft_sender *sender, unsigned batch)
 	return 0;
 }
 
-static int send_stream(struct ft_sender *sender, struct schedule *schedule)
+static int send_all(struct ft_sender *sender, const struct schedule *schedule)
 {
-	const struct ft_stream *stream = sender->stream;
-	uint64_t number = ft_count_read(&sender->submitted), now_ns;
-	unsigned next = (unsigned)(number % stream->slot_count);
+	const struct ft_source *source = sender->source;
+	uint64_t submitted = ft_count_read(&sender->submitted), now_ns;
 	int rc = 0;
 
-	while (rc == 0 && number < sender->limit && (now_ns = wait_turn(sender, schedule)) != 0) {
-		uint64_t sent_ns = ft_clock_utc_ns();
-		unsigned batch = 0;
+	while (rc == 0 && submitted < sender->limit &&
+	       (now_ns = wait_turn(sender, schedule)) != 0) {
+		uint64_t left = sender->limit - submitted;
+		unsigned batch = source->ops->fill(sender->source, last_due(schedule, now_ns),
+						   ft_clock_utc_ns(), sender->transmit->frames,
+						   left < FT_TRANSMIT_BATCH ? (unsigned)left
+									    : FT_TRANSMIT_BATCH);
 
-		do {
-			const struct ft_stream_slot *slot = &stream->slots[next];
-
-			ft_signature_stamp(slot->room, (uint32_t)number++, sent_ns);
-			sender->transmit->frames[batch++] =
-				(struct iovec){slot->frame, slot->bytes};
-			schedule->due += slot->cost;
-			next = next + 1 == stream->slot_count ? 0 : next + 1;
-		} while (is_due(sender, schedule, number, batch, now_ns));
 		rc = send_batch(sender, batch);
-	}
-	return rc;
-}
-
-static int send_replay(struct ft_sender *sender, struct schedule *schedule)
-{
-	const struct ft_replay *replay = sender->replay;
-	uint64_t number = ft_count_read(&sender->submitted), now_ns;
-	int rc = 0;
-
-	while (rc == 0 && number < sender->limit && (now_ns = wait_turn(sender, schedule)) != 0) {
-		unsigned batch = 0;
-
-		do {
-			const struct ft_replay_frame *frame = &replay->frames[number++];
-
-			sender->transmit->frames[batch++] =
-				(struct iovec){replay->data + frame->at, frame->bytes};
-			if (!sender->file_timing)
-				schedule->due += ft_pace_cost(&sender->pace, frame->bytes);
-			else if (number < replay->frame_count)
-				schedule->due = (ft_fine_time)replay->frames[number].due_ns
-						<< FT_FINE_SHIFT;
-		} while (is_due(sender, schedule, number, batch, now_ns));
-		rc = send_batch(sender, batch);
+		submitted = ft_count_read(&sender->submitted);
 	}
 	return rc;
 }
@@ -145,13 +115,15 @@ static void *run(void *argument)
 {
 	struct ft_sender *sender = argument;
 	struct schedule schedule = begin_schedule(sender);
-	uint64_t now_ns;
+	uint64_t now_ns, next_ns;
 
-	sender->result = (sender->stream != NULL ? send_stream : send_replay)(sender, &schedule);
+	sender->source->ops->restart(sender->source);
+	sender->result = send_all(sender, &schedule);
 	now_ns = ft_clock_monotonic_ns();
+	next_ns = due_ns(sender, &schedule);
 	/* N frames at a rate take N intervals, although the last is not waited for. */
-	if (due_ns(&schedule) > now_ns && !atomic_load(&sender->stop))
-		now_ns = due_ns(&schedule);
+	if (next_ns > now_ns && next_ns != UINT64_MAX && !atomic_load(&sender->stop))
+		now_ns = next_ns;
 	sender->elapsed_ns += now_ns - schedule.started_ns;
 	sender->ended_ns = ft_clock_utc_ns();
 	/* Release: everything above is read by the main thread once it sees `ended`. */

@@ -11,17 +11,13 @@
 #include "ft/error.h"
 #include "ft/ledger.h"
 #include "ft/pacing.h"
-#include "ft/replay.h"
-#include "gen/stream.h"
+#include "ft/source.h"
 #include "gen/transmit.h"
 
 struct ft_sender {
 	/* Set by the main thread before each start. */
 	struct ft_transmit *transmit;
-	const struct ft_stream *stream; /* what to send: this ... */
-	const struct ft_replay *replay; /* ... or this */
-	struct ft_pace pace;		/* of a replay without file_timing */
-	bool file_timing;
+	struct ft_source *source;
 	bool paced;	      /* false: top speed */
 	uint64_t limit;	      /* stop when so many frames are submitted, over all starts */
 	uint64_t duration_ns; /* 0: none */

@@ -11,6 +11,7 @@
 #include "ft/error.h"
 #include "ft/pacing.h"
 #include "ft/signature.h"
+#include "ft/source.h"
 
 /* Enough for every list of sizes that a user would type. */
 #define FT_STREAM_MAX_SIZES 64u
@@ -23,6 +24,9 @@ struct ft_stream_slot {
 };
 
 struct ft_stream {
+	struct ft_source source;
+	uint64_t number;     /* of the next frame */
+	unsigned next;	     /* its slot */
 	unsigned slot_count; /* a multiple of the sizes, and of no slot is two frames in a batch */
 	struct ft_stream_slot *slots;
 	uint8_t *memory;
