@@ -58,10 +58,14 @@ class _Run:
 
 @dataclass
 class EngineTester:
-    """Runs trials between ports `a` and `b` of this machine."""
+    """Runs trials between ports `a` and `b` of this machine.
+
+    `forced` are ports that the engine is to use though it would refuse them.
+    """
 
     a: str
     b: str
+    forced: tuple[str, ...] = ()
     _trials: int = field(default=0, init=False)
 
     @cached_property
@@ -109,6 +113,7 @@ class EngineTester:
     def _start(self, run: _Run, trial: Trial) -> None:
         ports = (self.a, self.b) if run.direction == "a-b" else (self.b, self.a)
         options = ["-q", "-o", ports[0], "-r", ports[1]]
+        options += [word for port in self.forced for word in ("--force", port)]
         streams: Path | None = None
         if stream_file.is_plain(run.flows) or not (self._has_streams or len(run.flows) > 1):
             options += _plain_options(run.flows[0])

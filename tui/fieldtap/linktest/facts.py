@@ -33,7 +33,9 @@ def versions(search: Search | None) -> Versions:
     """Say what tests here. Raises `EngineError` where the engine is not installed."""
     library: str | None = None
     if search == "mlr":
-        library = f"MLRsearch {version('MLRsearch')}"
+        from fieldtap.linktest import mlr
+
+        library = mlr.library_version()
     return Versions(
         fieldtap=version("fieldtap"),
         engine=_engine(),

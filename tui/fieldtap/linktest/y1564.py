@@ -7,6 +7,7 @@ performance test runs all services at their CIR at once.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from fieldtap.linktest import figures
 from fieldtap.linktest.bench import Bench, InvalidTestError, directions_of
@@ -81,7 +82,7 @@ class Seconds:
             return
         sent = snapshot.sent - self._from.sent
         lost = snapshot.lost - self._from.lost
-        self.ratios += [min(1.0, lost / sent) if sent > 0 else 0.0] * seconds
+        self.ratios += [min(1.0, max(0.0, lost / sent)) if sent > 0 else 0.0] * seconds
         self._from = snapshot
 
 
@@ -95,10 +96,8 @@ def configure(bench: Bench, course: Course, step_s: float) -> None:
 
 def perform(bench: Bench, course: Course, duration_s: float) -> None:
     """Run all services at their CIR at once."""
-    flows = [
-        flow for service in course.services for flow in _flows(bench, service, service.cir_bps)
-    ]
-    trial = Trial(purpose="performance", flows=tuple(flows), duration_s=duration_s)
+    each = (_flows(bench, service, service.cir_bps) for service in course.services)
+    trial = Trial(purpose="performance", flows=tuple(chain(*each)), duration_s=duration_s)
     first = len(bench.trials)
     seconds = Seconds()
     try:
@@ -140,7 +139,7 @@ def _steps(service: Service) -> list[tuple[str, float, Rule]]:
 
 
 def policing_bps(service: Service) -> float:
-    """Return the rate of the policing step: a quarter of the EIR too much, or of a CIR beside it."""
+    """Return the policing step's rate: too much by a quarter of EIR, or of CIR if that is small."""
     if service.eir_bps < 0.2 * service.cir_bps:
         return 1.25 * service.cir_bps + service.eir_bps
     return service.cir_bps + 1.25 * service.eir_bps
