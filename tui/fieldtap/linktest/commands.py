@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar, get_args
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 import click
 from fieldtap_hardware.ports import Port
@@ -15,9 +15,11 @@ from fieldtap.failures import BAD_USAGE, CHECK_FAILED, DONE, FAILED, INTERRUPTED
 from fieldtap.linktest import kinds, profiles, quantities, results, session, settings
 from fieldtap.linktest.bench import SHORT_WAITS, STANDARD_WAITS, Bench, Waits, WallClock
 from fieldtap.linktest.engine import EngineTester
-from fieldtap.linktest.progress import Progress
 from fieldtap.linktest.results import Directions, Kind, LinktestReport
 from fieldtap.linktest.settings import Part, Search, Settings
+
+if TYPE_CHECKING:
+    from fieldtap.linktest.progress import Progress
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -58,7 +60,7 @@ class Common:
                 raise CommandError(text, BAD_USAGE)
         return min(port.speed_bps for port in self.ports if port.speed_bps is not None)
 
-    def bench(self, waits: Waits, listener: Progress, attempts: int = ATTEMPTS) -> Bench:
+    def bench(self, waits: Waits, listener: "Progress", attempts: int = ATTEMPTS) -> Bench:
         """Return a bench that runs trials by the engine."""
         return Bench(
             tester=EngineTester(self.ports[0].name, self.ports[1].name, self.forced),
@@ -182,7 +184,7 @@ def _rfc2544(kind: Kind, parts: tuple[Part, ...], options: dict[str, object]) ->
     if not 0 < wanted.precision < 1:
         raise CommandError("--precision: give a share above 0 and below 100%", BAD_USAGE)
     wanted = settings.shorten(wanted) if short else wanted
-    with Progress(quiet=as_json) as listener:
+    with _progress(quiet=as_json) as listener:
         bench = common.bench(SHORT_WAITS if short else STANDARD_WAITS, listener)
         test = kinds.Rfc2544Test(kind, bench, wanted, common.speed_bps)
         return _run(test, common.ports, out, as_json=as_json)
@@ -193,7 +195,7 @@ def _rfc2544(kind: Kind, parts: tuple[Part, ...], options: dict[str, object]) ->
 def rfc2544(**options: object) -> int:
     """Everything by RFC 2544: throughput, latency, frame loss, bursts and recovery.
 
-    Takes a day with all sizes as the standard has it; --short takes an hour, and fewer --sizes less.
+    Takes days with all sizes as the standard has it, --short an hour, and fewer --sizes less.
 
     \b
     fieldtap linktest rfc2544 eth2 eth3 --out uplink
@@ -300,7 +302,7 @@ def y1564(profile: Path, step: str, duration: str, **options: object) -> int:
     services = profiles.read(profile)
     step_s = quantities.duration_s(step)
     performance_s = 0.0 if duration == "0" else quantities.duration_s(duration)
-    with Progress(quiet=as_json) as listener:
+    with _progress(quiet=as_json) as listener:
         bench = common.bench(SHORT_WAITS, listener)
         test = kinds.Y1564Test(bench, services, step_s, performance_s)
         return _run(test, common.ports, out, as_json=as_json)
@@ -315,7 +317,7 @@ def quick_command(**options: object) -> int:
     fieldtap linktest quick eth2 eth3 --direction both
     """
     common, out, as_json = _common(options)
-    with Progress(quiet=as_json) as listener:
+    with _progress(quiet=as_json) as listener:
         bench = common.bench(SHORT_WAITS, listener, attempts=2)
         test = kinds.QuickTest(bench, common.ports, common.speed_bps)
         return _run(test, common.ports, out, as_json=as_json)
@@ -343,7 +345,7 @@ def soak_command(duration: str, size: int, rate: str, allow: str, **options: obj
     common.check_sizes(sizes)
     quantities.frames_pps(rate, sizes[0], 1.0)
     duration_s, allowed = quantities.duration_s(duration), 100 * quantities.ratio(allow)
-    with Progress(quiet=as_json) as listener:
+    with _progress(quiet=as_json) as listener:
         bench = common.bench(SHORT_WAITS, listener, attempts=1)
         test = kinds.SoakTest(bench, sizes[0], rate, duration_s, allowed, common.speed_bps)
         return _run(test, common.ports, out, as_json=as_json)
@@ -362,6 +364,12 @@ def _common(options: dict[str, object]) -> tuple[Common, Path | None, bool]:
         forced if isinstance(forced, tuple) else (),
     )
     return common, out if isinstance(out, Path) else None, bool(options["as_json"])
+
+
+def _progress(*, quiet: bool) -> "Progress":
+    from fieldtap.linktest.progress import Progress  # Rich takes a tenth of a second to import
+
+    return Progress(quiet=quiet)
 
 
 def _run(test: session.Test, ports: tuple[Port, Port], out: Path | None, *, as_json: bool) -> int:

@@ -1,6 +1,6 @@
 """One link test from its settings to its report, however it ends."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +12,16 @@ from msgspec.structs import replace
 from fieldtap.linktest import facts
 from fieldtap.linktest.bench import Bench
 from fieldtap.linktest.judging import worst
-from fieldtap.linktest.results import Kind, LinktestReport, Verdict
+from fieldtap.linktest.results import (
+    BackToBackResult,
+    Kind,
+    LatencyResult,
+    LinktestReport,
+    LossResult,
+    RecoveryResult,
+    ThroughputResult,
+    Verdict,
+)
 from fieldtap.linktest.settings import Search
 
 OF_CHECKS: dict[CheckVerdict, Verdict] = {
@@ -26,9 +35,20 @@ OF_CHECKS: dict[CheckVerdict, Verdict] = {
 class Test(Protocol):
     """A kind of link test with its settings; what it has found is always to be had."""
 
-    kind: Kind
-    search: Search | None
-    bench: Bench
+    @property
+    def kind(self) -> Kind:
+        """What it is called."""
+        ...
+
+    @property
+    def search(self) -> Search | None:
+        """Which search it uses, None where it searches nothing."""
+        ...
+
+    @property
+    def bench(self) -> Bench:
+        """What runs its trials."""
+        ...
 
     def estimate_s(self) -> float:
         """Return about how long it takes, in seconds."""
@@ -41,6 +61,9 @@ class Test(Protocol):
     def fill(self, report: LinktestReport) -> LinktestReport:
         """Return `report` with settings, standard and what was found so far."""
         ...
+
+
+OfSize = ThroughputResult | LatencyResult | LossResult | BackToBackResult | RecoveryResult
 
 
 @dataclass(frozen=True)
@@ -104,15 +127,16 @@ def conclude(report: LinktestReport) -> LinktestReport:
 
 def _parts(report: LinktestReport) -> Iterator[Part]:
     """Every part that has a verdict."""
-    of_sizes = (
-        *(("throughput", result) for result in report.throughput),
-        *(("latency", result) for result in report.latency),
-        *(("frame loss", result) for result in report.loss),
-        *(("back-to-back", result) for result in report.back_to_back),
-        *(("recovery", result) for result in report.recovery),
+    of_sizes: tuple[tuple[str, Sequence[OfSize]], ...] = (
+        ("throughput", report.throughput),
+        ("latency", report.latency),
+        ("frame loss", report.loss),
+        ("back-to-back", report.back_to_back),
+        ("recovery", report.recovery),
     )
-    for name, result in of_sizes:
-        yield Part(f"{name}, {result.frame_bytes} bytes", result.verdict, result.reasons)
+    for name, results in of_sizes:
+        for result in results:
+            yield Part(f"{name}, {result.frame_bytes} bytes", result.verdict, result.reasons)
     for service in report.services:
         yield Part(service.service.name, service.verdict, service.reasons)
     if report.soak is not None:
