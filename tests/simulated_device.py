@@ -43,7 +43,8 @@ class SimulatedDevice:
     It forwards `cap_pps` frames a second and holds `depth_frames` more; `None` forwards all. Then
     it loses, doubles and delays at random, is down for `down_s` of each `down_period_s`, and goes
     on losing for `recovery_s` after an overload. The machine that tests sends at most `sender_pps`
-    and receives `receiver_pps`. `spoiled` are the reasons of the next trials that are not valid.
+    and receives `receiver_pps`. `spoiled` are the reasons of the next trials that are not valid. In
+    the next `late_trials` that machine sends late, and the burst overruns the device by a frame.
     """
 
     clock: SimulatedClock
@@ -64,11 +65,15 @@ class SimulatedDevice:
     interrupt_after: int | None = None
     look_s: float = 1.0
     spoiled: list[str] = field(default_factory=list)
+    late_trials: int = 0
     random: Random = field(default_factory=Random)
     trials: int = 0
     taught: int = 0
+    late: bool = False
 
     def run(self, trial: Trial, watch: Watch) -> TrialResult:
+        self.late = self.late_trials > 0 and trial.purpose not in ("learning", "ceiling")
+        self.late_trials -= self.late
         if trial.purpose == "learning":
             self.taught += 1
             return self._result(trial, self.clock.ns, {}, "")
@@ -171,7 +176,7 @@ class SimulatedDevice:
 
     def _flow(self, flow: Flow, trial: Trial, way: Way) -> FlowResult:
         sent = round(way.sent) if flow.count is not None else math.floor(way.sent + 1e-6)
-        passed = sent - min(sent, math.floor(way.lost + 1e-6))
+        passed = sent - min(sent, math.floor(way.lost + self.late + 1e-6))
         dropped = int(way.dropped)
         gone = self._draw(passed, self.loss_ratio)
         corrupt = self._draw(passed - gone, self.corrupt_ratio)
@@ -197,6 +202,7 @@ class SimulatedDevice:
             corrupt=corrupt,
             foreign=0,
             sent_pps=sent / self._end_s(flow, trial),
+            late_max_ns=20_000_000 if self.late else 1_000,
             latency_ns=latency if once else None,
             backend="simulated",
             mode="simulated",

@@ -191,6 +191,20 @@ def test_trials_that_stay_invalid_make_the_test_invalid_with_the_reason() -> Non
     assert sum(not result.valid for result in report.trials) >= 3
 
 
+def test_loss_that_a_late_sender_caused_is_looked_at_again() -> None:
+    device = SimulatedDevice(SimulatedClock(), late_trials=2)
+    (found,) = rfc2544(device, ["throughput"]).throughput
+    assert found.rate_pps == pytest.approx(14_880_952, abs=1)
+    assert any("ms late" in reason for reason in found.reasons)
+
+
+def test_loss_that_comes_back_counts_though_the_sender_was_late() -> None:
+    device = SimulatedDevice(SimulatedClock(), cap_pps=1e6, late_trials=10_000)
+    (found,) = rfc2544(device, ["throughput"]).throughput
+    assert found.rate_pps is None
+    assert any("ms late" in reason for reason in found.reasons)
+
+
 def test_a_limit_that_is_not_met_fails_the_test() -> None:
     device = SimulatedDevice(SimulatedClock(), cap_pps=1e6)
     report = rfc2544(device, ["throughput"], limits=Limits(throughput_percent=95))
