@@ -51,6 +51,15 @@ class Standard(Struct, frozen=True):
     deviations: tuple[Deviation, ...]
 
 
+class Occasion(Struct, frozen=True, kw_only=True):
+    """For whom, where and by whom a link was tested, in the tester's own words."""
+
+    customer: str = ""
+    site: str = ""
+    operator: str = ""
+    notes: str = ""
+
+
 class Host(Struct, frozen=True, kw_only=True):
     """The machine that tested. None where it does not tell."""
 
@@ -263,6 +272,7 @@ class LinktestReport(Struct, frozen=True, kw_only=True):
 
     schema: Literal["fieldtap.linktest-report/1"] = "fieldtap.linktest-report/1"
     test: Kind
+    occasion: Occasion = Occasion()
     standard: Standard | None
     settings: dict[str, Setting]
     ports: tuple[Port, Port]
@@ -289,11 +299,17 @@ def encode(report: LinktestReport) -> bytes:
     return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
 
 
+def decode(data: bytes, path: Path) -> LinktestReport:
+    """Return what is in a report; `path` is for the error. Raises `EngineError`."""
+    try:
+        return msgspec.json.decode(data, type=LinktestReport)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise EngineError(f"{path} is not a link test's report: {error}") from None
+
+
 def read(path: Path) -> LinktestReport:
     """Read a report. Raises `EngineError` with one sentence."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=LinktestReport)
+        return decode(path.read_bytes(), path)
     except OSError as error:
         raise EngineError(f"cannot read the report {path}: {error.strerror}") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise EngineError(f"{path} is not a link test's report: {error}") from None
