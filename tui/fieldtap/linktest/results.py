@@ -84,16 +84,18 @@ class ThroughputResult(Struct, frozen=True, kw_only=True):
     """RFC 2544 26.1, one size: the highest rate without loss that was found, each way.
 
     `rate_pps` is None where no rate came through whole. `upper_pps` is the lowest rate that was
-    seen to lose, None where even `line_pps` did not; they are at most `precision` of it apart.
+    seen to lose, None where even `highest_pps` did not; they are at most `precision` of it apart.
+    `highest_pps` is `line_pps` unless this machine cannot offer that.
     """
 
     frame_bytes: int
     line_pps: float
-    rate_pps: float | None
-    upper_pps: float | None
+    highest_pps: float | None = None
+    rate_pps: float | None = None
+    upper_pps: float | None = None
     precision: float
-    rate_bps: float | None
-    percent_of_line: float | None
+    rate_bps: float | None = None
+    percent_of_line: float | None = None
     verdict: Verdict
     reasons: tuple[str, ...]
     trials: tuple[int, ...]
@@ -107,32 +109,32 @@ class LatencyResult(Struct, frozen=True, kw_only=True):
     """
 
     frame_bytes: int
-    rate_pps: float | None
-    repetitions: int
-    samples: Count
-    mean_ns: float | None
-    deviation_ns: float | None
-    min_ns: int | None
-    p50_ns: int | None
-    p99_ns: int | None
-    p999_ns: int | None
-    max_ns: int | None
-    source: str | None
+    rate_pps: float | None = None
+    repetitions: int = 0
+    samples: Count = 0
+    mean_ns: float | None = None
+    deviation_ns: float | None = None
+    min_ns: int | None = None
+    p50_ns: int | None = None
+    p99_ns: int | None = None
+    p999_ns: int | None = None
+    max_ns: int | None = None
+    source: str | None = None
     verdict: Verdict
     reasons: tuple[str, ...]
     trials: tuple[int, ...]
 
 
 class LossPoint(Struct, frozen=True, kw_only=True):
-    """One load of the frame loss rate test; `trial` is an index, the last try's."""
+    """One load of the frame loss rate test, as a share of the highest that can be offered."""
 
+    percent_of_highest: float
     percent_of_line: float
     rate_pps: float
     sent: Count
     received: Count
     lost: Count
     loss_percent: float
-    trial: int
 
 
 class LossResult(Struct, frozen=True, kw_only=True):
@@ -149,20 +151,22 @@ class LossResult(Struct, frozen=True, kw_only=True):
 class BackToBackResult(Struct, frozen=True, kw_only=True):
     """RFC 2544 26.4 as RFC 9004 corrects it, one size: the longest bursts without loss.
 
-    `skipped` says why a size was not tested. Buffer times are in seconds.
+    `skipped` says why a size was not tested. Bursts leave at `burst_pps`, which is `line_pps`
+    unless this machine is slower. Buffer times are in seconds.
     """
 
     frame_bytes: int
     line_pps: float
-    throughput_pps: float | None
-    skipped: str | None
-    repetitions: int
-    mean_frames: float | None
-    min_frames: int | None
-    max_frames: int | None
-    deviation_frames: float | None
-    implied_buffer_s: float | None
-    corrected_buffer_s: float | None
+    burst_pps: float | None = None
+    throughput_pps: float | None = None
+    skipped: str | None = None
+    repetitions: int = 0
+    mean_frames: float | None = None
+    min_frames: int | None = None
+    max_frames: int | None = None
+    deviation_frames: float | None = None
+    implied_buffer_s: float | None = None
+    corrected_buffer_s: float | None = None
     verdict: Verdict
     reasons: tuple[str, ...]
     trials: tuple[int, ...]
@@ -175,11 +179,11 @@ class RecoveryResult(Struct, frozen=True, kw_only=True):
     """
 
     frame_bytes: int
-    throughput_pps: float | None
-    overload_pps: float | None
-    reduced_pps: float | None
-    recovery_s: float | None
-    resolution_s: float | None
+    throughput_pps: float | None = None
+    overload_pps: float | None = None
+    reduced_pps: float | None = None
+    recovery_s: float | None = None
+    resolution_s: float | None = None
     verdict: Verdict
     reasons: tuple[str, ...]
     trials: tuple[int, ...]
@@ -206,7 +210,9 @@ class ServiceFigures(Struct, frozen=True, kw_only=True):
     """What a service was seen to give, in one direction, over one trial.
 
     `ir_bps` is the rate received, `flr` the ratio of frames lost, `ftd_*` the frame transfer delay,
-    `fdv_ns` its variation (99.9th percentile less minimum), `avail` the share of available seconds.
+    judged by its 99.9th percentile; `fdv_ns` its variation (that percentile less the minimum);
+    `avail` the share of available seconds of all services together, `errored_s` the severely
+    errored ones.
     """
 
     direction: Literal["a-b", "b-a"]
@@ -215,6 +221,7 @@ class ServiceFigures(Struct, frozen=True, kw_only=True):
     flr: float
     ftd_min_ns: int | None
     ftd_p50_ns: int | None
+    ftd_p999_ns: int | None
     ftd_max_ns: int | None
     fdv_ns: int | None
     avail: float | None = None

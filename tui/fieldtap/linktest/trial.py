@@ -93,19 +93,13 @@ class TrialResult(Struct, frozen=True, kw_only=True):
         return self.lost / self.sent if self.sent else 0.0
 
 
-class FlowCount(Struct, frozen=True):
-    """What a flow had come to by some time of its trial, in frames."""
+class Snapshot(Struct, frozen=True):
+    """What a running trial had come to at `at_ns`, in frames of all its flows."""
 
+    at_ns: Count
     sent: Count
     received: Count
     lost: Count
-
-
-class Snapshot(Struct, frozen=True):
-    """The flows of a running trial at `at_ns`, in the order of the trial."""
-
-    at_ns: Count
-    flows: tuple[FlowCount, ...]
 
 
 Watch = Callable[[Snapshot], None]
