@@ -34,7 +34,7 @@ BEGAN_NS = 1_795_000_000_123_456_789
 MakeReport = Callable[[str], LinktestReport]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_report() -> MakeReport:
     """Return what makes a report of every part, with the same text wherever a text may be."""
     return a_report
@@ -108,6 +108,7 @@ def a_throughput(frame_bytes: int, text: str) -> ThroughputResult:
     return ThroughputResult(
         frame_bytes=frame_bytes,
         line_pps=line_pps,
+        highest_pps=line_pps / 1.5,
         rate_pps=line_pps / 3,
         upper_pps=line_pps / 2.99,
         precision=0.005,
@@ -142,13 +143,13 @@ def a_latency(frame_bytes: int, text: str) -> LatencyResult:
 def a_loss(frame_bytes: int, text: str) -> LossResult:
     points = [
         LossPoint(
+            percent_of_highest=load,
             percent_of_line=load,
             rate_pps=load * 8123.25,
             sent=1_000_000,
             received=1_000_000 - lost,
             lost=lost,
             loss_percent=lost / 10_000,
-            trial=0,
         )
         for load, lost in ((100.0, 123_456), (90.0, 7), (80.0, 0))
     ]
@@ -166,6 +167,7 @@ def a_burst(frame_bytes: int, text: str) -> BackToBackResult:
     return BackToBackResult(
         frame_bytes=frame_bytes,
         line_pps=14_880_952.38,
+        burst_pps=13_000_000.5,
         throughput_pps=4_000_000.5,
         skipped=None,
         repetitions=50,
@@ -203,6 +205,7 @@ def a_service(text: str) -> ServiceResult:
         flr=0.00002,
         ftd_min_ns=1000,
         ftd_p50_ns=2000,
+        ftd_p999_ns=5000,
         ftd_max_ns=90_000,
         fdv_ns=4000,
         avail=1.0,

@@ -84,6 +84,7 @@ def _latency(found: Iterable[LatencyResult]) -> Iterator[Plot]:
         return
     chart = pygal.Line(**_settings("latency", "frame size, B", "microseconds"), logarithmic=True)
     chart.x_labels = [str(result.frame_bytes) for result in measured]
+    chart.y_labels = [10**power for power in range(-2, 7)]
     percentiles = {
         "max": [result.max_ns for result in measured],
         "99.9 %": [result.p999_ns for result in measured],
@@ -98,11 +99,12 @@ def _latency(found: Iterable[LatencyResult]) -> Iterator[Plot]:
     yield _drawn(chart, lines, caption)
 
 
-def _loss(found: Sequence[LossResult]) -> Iterator[Plot]:
+def _loss(results: Iterable[LossResult]) -> Iterator[Plot]:
+    found = [result for result in results if result.points]
     if not found:
         return
     chart = _xy("loss", "load, % of line", "frames lost, %")
-    chart.xrange = (0, 100)
+    chart.xrange = (0, max(point.percent_of_line for result in found for point in result.points))
     lines = {
         f"{result.frame_bytes} B": [
             (point.percent_of_line, point.loss_percent) for point in reversed(result.points)
@@ -113,7 +115,11 @@ def _loss(found: Sequence[LossResult]) -> Iterator[Plot]:
 
 
 def _back_to_back(found: Iterable[BackToBackResult]) -> Iterator[Plot]:
-    measured = [result for result in found if result.mean_frames is not None]
+    measured = [
+        result
+        for result in found
+        if None not in (result.mean_frames, result.min_frames, result.max_frames)
+    ]
     if not measured:
         return
     chart = pygal.Bar(**_settings("back_to_back", "frame size, B", "frames"), include_x_axis=True)
@@ -164,8 +170,9 @@ def _settings(key: str, x_title: str, y_title: str) -> dict[str, object]:
         "style": STYLE,
         "js": (),
         "legend_at_bottom": True,
-        "legend_at_bottom_columns": 7,
+        "legend_at_bottom_columns": 5,
         "truncate_legend": -1,
+        "margin_bottom": 50,
         "value_formatter": lambda value: f"{value:,.6g}" if value < 1e6 else f"{value:,.0f}",
     }
 

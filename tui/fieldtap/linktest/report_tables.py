@@ -31,8 +31,8 @@ def fixed(digits: int) -> Callable[[Value], str]:
 
 
 def percent(value: Value) -> str:
-    """A share as per cent; one that is not 0 never looks like 0."""
-    return f"{value:.4%}" if isinstance(value, float) and 0 < value < 0.01 else f"{value:.2%}"
+    """A share as per cent."""
+    return f"{value:.3%}"
 
 
 def utc(ns: Value) -> str:
@@ -50,11 +50,15 @@ def plain(value: Value) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """`key` is the field's name with its unit, `label` the heading, `show` prints a value."""
+    """`key` is the field's name with its unit, `label` the heading, `show` prints a value.
+
+    A `detail` is left out on a terminal.
+    """
 
     key: str
     label: str
     show: Callable[[Value], str] = plain
+    detail: bool = False
 
     def text(self, value: Value) -> str:
         """Return a cell of this column as it is printed."""
@@ -73,64 +77,75 @@ class Table:
 
     def filled(self) -> "Table":
         """Return the table without the columns that no row says anything in."""
-        said = [
-            index
-            for index in range(len(self.columns))
-            if any(row[index] not in (None, "") for row in self.rows)
-        ]
-        columns = tuple(self.columns[index] for index in said)
-        return replace(
-            self, columns=columns, rows=tuple(tuple(row[i] for i in said) for row in self.rows)
+        return self._only(
+            [
+                index
+                for index in range(len(self.columns))
+                if any(row[index] not in (None, "") for row in self.rows)
+            ]
         )
+
+    def brief(self) -> "Table":
+        """Return the table without details."""
+        columns = enumerate(self.columns)
+        return self._only([index for index, column in columns if not column.detail])
+
+    def _only(self, indexes: Sequence[int]) -> "Table":
+        columns = tuple(self.columns[index] for index in indexes)
+        rows = tuple(tuple(row[index] for index in indexes) for row in self.rows)
+        return replace(self, columns=columns, rows=rows)
 
 
 SIZE = Column("frame_bytes", "size, B")
 LINE = Column("line_pps", "line, frames/s", fixed(0))
-JUDGED = (Column("verdict", "verdict"), Column("reasons", "reasons"))
+JUDGED = (Column("verdict", "verdict"), Column("reasons", "reasons", detail=True))
 
 THROUGHPUT = (
     SIZE,
     LINE,
+    Column("highest_pps", "highest tried, frames/s", fixed(0), detail=True),
     Column("rate_pps", "throughput, frames/s", fixed(1)),
-    Column("rate_bps", "bit/s", fixed(0)),
+    Column("rate_bps", "bit/s", fixed(0), detail=True),
     Column("percent_of_line", "% of line", fixed(2)),
     Column("upper_pps", "loses at, frames/s", fixed(1)),
-    Column("precision", "within", percent),
+    Column("precision", "within", percent, detail=True),
     *JUDGED,
 )
 LATENCY = (
     SIZE,
     Column("rate_pps", "at, frames/s", fixed(1)),
-    Column("repetitions", "runs"),
-    Column("samples", "samples"),
+    Column("repetitions", "runs", detail=True),
+    Column("samples", "samples", detail=True),
     Column("min_ns", "min, ns"),
     Column("p50_ns", "50 %, ns"),
     Column("p99_ns", "99 %, ns"),
-    Column("p999_ns", "99.9 %, ns"),
+    Column("p999_ns", "99.9 %, ns", detail=True),
     Column("max_ns", "max, ns"),
-    Column("mean_ns", "mean of medians, ns", fixed(0)),
-    Column("deviation_ns", "std. dev., ns", fixed(0)),
-    Column("source", "clock"),
+    Column("mean_ns", "mean of medians, ns", fixed(0), detail=True),
+    Column("deviation_ns", "std. dev., ns", fixed(0), detail=True),
+    Column("source", "clock", detail=True),
     *JUDGED,
 )
 LOSS_POINT = (
+    Column("percent_of_highest", "load, % of highest", fixed(2), detail=True),
     Column("percent_of_line", "load, % of line", fixed(2)),
     Column("rate_pps", "load, frames/s", fixed(1)),
     Column("sent", "sent"),
-    Column("received", "received"),
+    Column("received", "received", detail=True),
     Column("lost", "lost"),
     Column("loss_percent", "loss, %", fixed(4)),
 )
 BACK_TO_BACK = (
     SIZE,
-    LINE,
-    Column("throughput_pps", "throughput, frames/s", fixed(1)),
+    replace(LINE, detail=True),
+    Column("throughput_pps", "throughput, frames/s", fixed(1), detail=True),
+    Column("burst_pps", "sent at, frames/s", fixed(0)),
     Column("repetitions", "bursts"),
     Column("mean_frames", "mean, frames", fixed(1)),
     Column("min_frames", "min"),
     Column("max_frames", "max"),
-    Column("deviation_frames", "std. dev.", fixed(1)),
-    Column("implied_buffer_s", "implied buffer, s", fixed(6)),
+    Column("deviation_frames", "std. dev.", fixed(1), detail=True),
+    Column("implied_buffer_s", "implied buffer, s", fixed(6), detail=True),
     Column("corrected_buffer_s", "corrected buffer, s", fixed(6)),
     Column("skipped", "not tested"),
     *JUDGED,
@@ -141,18 +156,18 @@ RECOVERY = (
     Column("overload_pps", "overload, frames/s", fixed(1)),
     Column("reduced_pps", "then, frames/s", fixed(1)),
     Column("recovery_s", "recovery, s", fixed(3)),
-    Column("resolution_s", "seen to within, s", fixed(3)),
+    Column("resolution_s", "seen to within, s", fixed(3), detail=True),
     *JUDGED,
 )
 SERVICE = (
     Column("name", "service"),
     SIZE,
     Column("vlan_id", "VLAN"),
-    Column("priority", "priority"),
+    Column("priority", "priority", detail=True),
     Column("cir_bps", "CIR, bit/s", fixed(0)),
     Column("eir_bps", "EIR, bit/s", fixed(0)),
-    Column("policed", "policed"),
-    Column("margin_bps", "margin, bit/s", fixed(0)),
+    Column("policed", "policed", detail=True),
+    Column("margin_bps", "margin, bit/s", fixed(0), detail=True),
     Column("flr_max", "loss ratio limit", fixed(6)),
     Column("ftd_max_ns", "delay limit, ns"),
     Column("fdv_max_ns", "variation limit, ns"),
@@ -161,19 +176,20 @@ SERVICE = (
 STEP = (
     Column("service", "service"),
     Column("step", "step"),
-    Column("rate_bps", "step rate, bit/s", fixed(0)),
+    Column("rate_bps", "step rate, bit/s", fixed(0), detail=True),
 )
 FIGURES = (
-    Column("direction", "direction"),
-    Column("offered_bps", "offered, bit/s", fixed(0)),
+    Column("direction", "way"),
+    Column("offered_bps", "offered, bit/s", fixed(0), detail=True),
     Column("ir_bps", "received, bit/s", fixed(0)),
     Column("flr", "loss ratio", fixed(6)),
-    Column("ftd_min_ns", "delay min, ns"),
-    Column("ftd_p50_ns", "delay 50 %, ns"),
-    Column("ftd_max_ns", "delay max, ns"),
+    Column("ftd_min_ns", "delay min, ns", detail=True),
+    Column("ftd_p50_ns", "delay 50 %, ns", detail=True),
+    Column("ftd_p999_ns", "delay 99.9 %, ns"),
+    Column("ftd_max_ns", "delay max, ns", detail=True),
     Column("fdv_ns", "variation, ns"),
-    Column("avail", "availability", percent),
-    Column("errored_s", "errored seconds"),
+    Column("avail", "availability", percent, detail=True),
+    Column("errored_s", "errored seconds", detail=True),
 )
 SOAK = (
     SIZE,
@@ -196,7 +212,7 @@ TRIAL = (
     Column("started_ns", "started", utc),
     Column("duration_s", "for, s"),
     Column("name", "flow"),
-    Column("direction", "direction"),
+    Column("direction", "way"),
     SIZE,
     Column("rate_pps", "rate, frames/s", fixed(1)),
 )

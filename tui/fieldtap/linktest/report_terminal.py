@@ -22,7 +22,7 @@ def print_report(report: LinktestReport) -> None:
     for table in found:
         if table.key not in FOR_FILES_ONLY:
             console.print(Text(f"\n{table.title}", style="bold"))
-            console.print(_grid(table.filled()))
+            console.print(_grid(table.filled().brief()))
     console.print(verdict(report))
 
 
@@ -30,19 +30,21 @@ def verdict(report: LinktestReport) -> Text:
     """The verdict and its reasons."""
     text = Text("verdict ").append(tables.verdict_text(report.verdict))
     for reason in report.reasons:
-        text.append(f"\n    {reason}")
+        text.append(f"\n    {printable(reason)}")
     return text
 
 
 def _grid(table: Table) -> RichTable:
-    """Numbers stand whole and to the right; words are folded where there is no room."""
-    grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+    """Numbers stand whole and to the right; headings and words fold where there is no room."""
+    grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for index, column in enumerate(table.columns):
-        numbers = all(isinstance(row[index], int | float | None) for row in table.rows)
+        values = [row[index] for row in table.rows]
+        numbers = all(isinstance(value, int | float | None) for value in values)
+        longest = max(len(_cell(column, value)) for value in values)
         grid.add_column(
             column.label,
             overflow="fold",
-            no_wrap=numbers,
+            min_width=longest if numbers or column.key == "verdict" else None,
             justify="right" if numbers else "left",
         )
     for row in table.rows:
@@ -50,6 +52,11 @@ def _grid(table: Table) -> RichTable:
     return grid
 
 
+def printable(text: str) -> str:
+    """The text without what would steer a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def _cell(column: Column, value: Value) -> Text:
-    text = column.text(value)
+    text = printable(column.text(value))
     return tables.verdict_text(text) if column.key == "verdict" else Text(text)

@@ -22,6 +22,9 @@ Directions = Literal["a-b", "b-a", "both"]
 Verdict = Literal["ok", "fail", "measured", "invalid"]
 """`measured`: there are figures and no limit to judge them by. `invalid`: nothing was proved."""
 
+LARGEST = 1e19
+"""No figure of a link is: as a time, this is in the year 2286."""
+
 Setting = str | int | float | bool | None | tuple[str | int | float, ...]
 
 
@@ -309,9 +312,20 @@ def encode(report: LinktestReport) -> bytes:
 def decode(data: bytes, path: Path) -> LinktestReport:
     """Return what is in a report; `path` is for the error. Raises `EngineError`."""
     try:
-        return msgspec.json.decode(data, type=LinktestReport)
+        report = msgspec.json.decode(data, type=LinktestReport)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise EngineError(f"{path} is not a link test's report: {error}") from None
+    if not _all_below(LARGEST, msgspec.to_builtins(report)):
+        raise EngineError(f"{path} is not a link test's report: a number is beyond any link's")
+    return report
+
+
+def _all_below(limit: float, value: object) -> bool:
+    if isinstance(value, dict):
+        return all(_all_below(limit, item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return all(_all_below(limit, item) for item in value)
+    return not isinstance(value, int | float) or abs(value) < limit
 
 
 def read(path: Path) -> LinktestReport:
