@@ -14,6 +14,7 @@ from fieldtap_core.reports import CaptureReport
 
 from fieldtap import captures, lab, machine, sessions, words
 from fieldtap.failures import CHECK_FAILED, DONE
+from fieldtap.linktest.commands import linktest
 
 PASS_ON = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
@@ -311,3 +312,6 @@ def verify(directory: Path, as_json: bool) -> int:
 
         tables.print_checks(sessions.in_short(report))
     return CHECK_FAILED if report.verdict == "fail" else DONE
+
+
+commands.add_command(linktest)

@@ -21,8 +21,8 @@ MAX_SEARCH_S = 7 * 24 * 3600.0
 
 
 def library_version() -> str:
-    """Return the release that is installed."""
-    return version("MLRsearch")
+    """Return the name and release of what is installed."""
+    return f"MLRsearch {version('MLRsearch')}"
 
 
 def search(measure: Measure, span: Span) -> Bounds:

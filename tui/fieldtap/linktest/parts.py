@@ -15,13 +15,17 @@ from fieldtap.linktest.settings import Settings
 
 @dataclass
 class Parts:
-    """Results so far: a test that is interrupted reports these."""
+    """Results so far: a test that is interrupted reports these.
+
+    `slower` are the sizes whose line rate this machine could not offer.
+    """
 
     throughput: list[ThroughputResult] = field(default_factory=list)
     latency: list[LatencyResult] = field(default_factory=list)
     loss: list[LossResult] = field(default_factory=list)
     back_to_back: list[BackToBackResult] = field(default_factory=list)
     recovery: list[RecoveryResult] = field(default_factory=list)
+    slower: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ def run(bench: Bench, settings: Settings, speed_bps: float, parts: Parts) -> Non
         except InvalidTestError as error:
             throughput.record_invalid(size, parts, str(error))
             continue
+        if ceiling.own:
+            parts.slower.add(frame_bytes)
         _test_size(size, ceiling, parts)
 
 
