@@ -1,11 +1,60 @@
-"""What the command line has to say of reports: `fieldtap linktest report`, and whose test it is."""
+"""What the command line has to do with reports: whose test it is, where its report goes, and
+`fieldtap linktest report`.
+"""
 
+import sys
 from pathlib import Path
 
 import click
 
 from fieldtap.failures import CommandError
 from fieldtap.linktest import results
+from fieldtap.linktest.results import LinktestReport, Occasion
+
+OPTIONS = (
+    click.option("--notes", default="", help="For the report: what else is to be known."),
+    click.option("--operator", default="", help="For the report: who tests."),
+    click.option("--site", default="", help="For the report: where the link is."),
+    click.option("--customer", default="", help="For the report: whose link it is."),
+    click.option(
+        "--out",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Write the report into this folder, as JSON, as CSV, and as a page for the customer.",
+    ),
+)
+"""What every test takes, the last first."""
+
+
+def occasion(options: dict[str, object]) -> Occasion:
+    """Return what was said of the test by options."""
+    return Occasion(**{name: str(options[name]) for name in Occasion.__struct_fields__})
+
+
+def prepare(out: Path | None) -> None:
+    """Make the folder for a report, before hours are spent. Raises `CommandError`."""
+    from fieldtap.linktest import report_folder  # Jinja and pygal take a tenth of a second
+
+    if out is not None:
+        report_folder.make(out)
+
+
+def deliver(report: LinktestReport, out: Path | None, *, as_json: bool) -> None:
+    """Print the report, and write it where that was asked for. Raises `CommandError`."""
+    from fieldtap.linktest import report_folder, report_terminal
+
+    if as_json:
+        sys.stdout.write(results.encode(report).decode())
+    else:
+        report_terminal.print_report(report)
+    if out is None:
+        return
+    try:
+        saved = report_folder.save(report, out)
+    except CommandError:
+        if not as_json:
+            sys.stdout.write(results.encode(report).decode())  # else it would be lost
+        raise
+    click.echo(f"fieldtap: the report is {saved.html}, its figures {saved.json}", err=True)
 
 
 @click.command("report")

@@ -1,5 +1,6 @@
 """A report as files in a folder. What is there already is never touched: a new name is found."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -20,10 +21,20 @@ class Saved:
     results: Path
 
 
-def save(report: LinktestReport, folder: Path) -> Saved:
-    """Write the report into `folder`, made where it is not there. Raises `CommandError`."""
+def make(folder: Path) -> None:
+    """Make `folder` where it is not there. Raises `CommandError` unless it can be written in."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"cannot make {folder}: {error.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise CommandError(f"cannot write in {folder}: name another folder")
+
+
+def save(report: LinktestReport, folder: Path) -> Saved:
+    """Write the report into `folder`, made where it is not there. Raises `CommandError`."""
+    make(folder)
+    try:
         saved = next(_free_names(folder))
         data = results.encode(report)
         _write(saved.json, data)
