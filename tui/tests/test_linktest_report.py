@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import chromium
 import pytest
 from chromium import Page
+from fieldlab import LabError
 from fieldtap.__main__ import run
 from fieldtap.linktest import (
     report_csv,
@@ -142,6 +144,20 @@ def test_text_from_outside_is_shown_as_it_is_and_does_nothing(make_report: MakeR
     assert set(page.tags) <= INERT
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     assert page.tables["deviations"][0]["done"] == HOSTILE
+    assert page.tables["trials"][0]["name"] == HOSTILE
+
+
+def test_a_browser_finds_nothing_to_run_in_hostile_text(
+    make_report: MakeReport, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(page_of(make_report(HOSTILE)))
+    try:
+        page = chromium.open_page(path)
+    except LabError as error:
+        pytest.skip(str(error))
+    assert set(page.tags) <= INERT | {"html", "tbody"}
+    assert page.console == []
     assert page.tables["trials"][0]["name"] == HOSTILE
 
 
