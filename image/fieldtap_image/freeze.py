@@ -48,6 +48,7 @@ def freeze(outdir: Path) -> bool:
             *("--name", "fieldtap", "--log-level", "WARN", "--strip", "--noupx"),
             *("--distpath", outdir, "--workpath", work, "--specpath", work),
             *("--collect-data", "fieldtap", "--copy-metadata", "fieldtap"),
+            *("--collect-data", "pygal"),
             *("--collect-submodules", "MLRsearch", "--copy-metadata", "MLRsearch"),
             *excludes,
             *paths,

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from fieldtap_core.survey import Engine
 from fieldtap_hardware.ports import Port
-from fieldtap_hardware.verdicts import Report, Verdict
+from fieldtap_hardware.verdicts import Report
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +20,8 @@ GLYPHS = {
     "fail": ("✗", "red"),
     "unknown": ("?", "magenta"),
     "not_applicable": ("-", "dim"),
+    "measured": ("●", "cyan"),
+    "invalid": ("▲", "yellow"),
 }
 
 
@@ -72,7 +74,7 @@ def print_checks(report: Report) -> None:
     console.print(Text("\nverdict ").append(verdict_text(report.verdict)))
 
 
-def verdict_text(verdict: Verdict) -> Text:
+def verdict_text(verdict: str) -> Text:
     """A verdict as glyph, word and colour: never by colour alone."""
     glyph, style = GLYPHS[verdict]
     return Text.assemble((f"  {glyph} {verdict.replace('_', ' ')}", style))

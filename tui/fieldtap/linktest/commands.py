@@ -1,7 +1,6 @@
 """`fieldtap linktest`: parses, runs a test and hands its report on."""
 
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -9,13 +8,14 @@ from typing import TYPE_CHECKING, TypeVar, get_args
 
 import click
 from fieldtap_hardware.ports import Port
+from msgspec.structs import replace
 
 from fieldtap import machine, words
 from fieldtap.failures import BAD_USAGE, CHECK_FAILED, DONE, FAILED, INTERRUPTED, CommandError
-from fieldtap.linktest import kinds, profiles, quantities, results, session, settings
+from fieldtap.linktest import kinds, profiles, quantities, report_cli, session, settings
 from fieldtap.linktest.bench import SHORT_WAITS, STANDARD_WAITS, Bench, Waits, WallClock
 from fieldtap.linktest.engine import EngineTester
-from fieldtap.linktest.results import Directions, Kind, LinktestReport
+from fieldtap.linktest.results import Directions, Kind, Occasion
 from fieldtap.linktest.settings import Part, Search, Settings
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Common:
         vlan_id: int | None,
         speed: str | None,
         forced: tuple[str, ...],
+        occasion: Occasion,
     ) -> None:
         if names[0] == names[1]:
             raise CommandError(f"{names[0]}: a link has two ends; name two ports", BAD_USAGE)
@@ -48,6 +49,7 @@ class Common:
         self.directions = directions
         self.vlan_id = vlan_id
         self.forced = forced
+        self.occasion = occasion
         self.speed_bps = self._speed_bps(speed)
 
     def _speed_bps(self, speed: str | None) -> float:
@@ -86,11 +88,7 @@ def common_options(command: Command) -> Command:
     """Add what every test takes."""
     for add in (
         click.option("--json", "as_json", is_flag=True, help="Print the report as JSON."),
-        click.option(
-            "--out",
-            type=click.Path(path_type=Path, file_okay=False),
-            help="Write the report into this folder.",
-        ),
+        *report_cli.OPTIONS,
         click.option(
             "--force",
             "forced",
@@ -187,7 +185,7 @@ def _rfc2544(kind: Kind, parts: tuple[Part, ...], options: dict[str, object]) ->
     with _progress(quiet=as_json) as listener:
         bench = common.bench(SHORT_WAITS if short else STANDARD_WAITS, listener)
         test = kinds.Rfc2544Test(kind, bench, wanted, common.speed_bps)
-        return _run(test, common.ports, out, as_json=as_json)
+        return _run(test, common, out, as_json=as_json)
 
 
 @linktest.command()
@@ -305,7 +303,7 @@ def y1564(profile: Path, step: str, duration: str, **options: object) -> int:
     with _progress(quiet=as_json) as listener:
         bench = common.bench(SHORT_WAITS, listener)
         test = kinds.Y1564Test(bench, services, step_s, performance_s)
-        return _run(test, common.ports, out, as_json=as_json)
+        return _run(test, common, out, as_json=as_json)
 
 
 @linktest.command("quick")
@@ -320,7 +318,7 @@ def quick_command(**options: object) -> int:
     with _progress(quiet=as_json) as listener:
         bench = common.bench(SHORT_WAITS, listener, attempts=2)
         test = kinds.QuickTest(bench, common.ports, common.speed_bps)
-        return _run(test, common.ports, out, as_json=as_json)
+        return _run(test, common, out, as_json=as_json)
 
 
 @linktest.command("soak")
@@ -348,7 +346,7 @@ def soak_command(duration: str, size: int, rate: str, allow: str, **options: obj
     with _progress(quiet=as_json) as listener:
         bench = common.bench(SHORT_WAITS, listener, attempts=1)
         test = kinds.SoakTest(bench, sizes[0], rate, duration_s, allowed, common.speed_bps)
-        return _run(test, common.ports, out, as_json=as_json)
+        return _run(test, common, out, as_json=as_json)
 
 
 def _common(options: dict[str, object]) -> tuple[Common, Path | None, bool]:
@@ -362,6 +360,7 @@ def _common(options: dict[str, object]) -> tuple[Common, Path | None, bool]:
         vlan_id if isinstance(vlan_id, int) else None,
         speed if isinstance(speed, str) else None,
         forced if isinstance(forced, tuple) else (),
+        report_cli.occasion(options),
     )
     return common, out if isinstance(out, Path) else None, bool(options["as_json"])
 
@@ -372,15 +371,16 @@ def _progress(*, quiet: bool) -> "Progress":
     return Progress(quiet=quiet)
 
 
-def _run(test: session.Test, ports: tuple[Port, Port], out: Path | None, *, as_json: bool) -> int:
+def _run(test: session.Test, common: Common, out: Path | None, *, as_json: bool) -> int:
     """Run `test`, deliver its report and return the exit code."""
+    report_cli.prepare(out)
     about = words.seconds(round(1e9 * test.estimate_s()))
     click.echo(f"fieldtap: this takes about {about}; Ctrl-C ends it with what there is", err=True)
     signal.signal(signal.SIGTERM, _as_interrupt)
-    report = session.run(test, ports)
+    report = session.run(test, common.ports)
     if report.interrupted and not report.trials:
         return INTERRUPTED
-    _deliver(report, out, as_json=as_json)
+    report_cli.deliver(replace(report, occasion=common.occasion), out, as_json=as_json)
     return EXIT_CODES[report.verdict]
 
 
@@ -388,14 +388,4 @@ def _as_interrupt(_: int, __: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _deliver(report: LinktestReport, out: Path | None, *, as_json: bool) -> None:
-    """Print the report, and write it where that was asked for."""
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "report.json").write_bytes(results.encode(report))
-    if as_json:
-        sys.stdout.write(results.encode(report).decode())
-        return
-    click.echo(f"verdict {report.verdict}")
-    for reason in report.reasons:
-        click.echo(f"  {reason}")
+linktest.add_command(report_cli.report_command)

@@ -22,6 +22,9 @@ Directions = Literal["a-b", "b-a", "both"]
 Verdict = Literal["ok", "fail", "measured", "invalid"]
 """`measured`: there are figures and no limit to judge them by. `invalid`: nothing was proved."""
 
+LARGEST = 1e19
+"""No figure of a link is: as a time, this is in the year 2286."""
+
 Setting = str | int | float | bool | None | tuple[str | int | float, ...]
 
 
@@ -49,6 +52,15 @@ class Standard(Struct, frozen=True):
     title: str
     waits: tuple[Wait, ...]
     deviations: tuple[Deviation, ...]
+
+
+class Occasion(Struct, frozen=True, kw_only=True):
+    """For whom, where and by whom a link was tested, in the tester's own words."""
+
+    customer: str = ""
+    site: str = ""
+    operator: str = ""
+    notes: str = ""
 
 
 class Host(Struct, frozen=True, kw_only=True):
@@ -270,6 +282,7 @@ class LinktestReport(Struct, frozen=True, kw_only=True):
 
     schema: Literal["fieldtap.linktest-report/1"] = "fieldtap.linktest-report/1"
     test: Kind
+    occasion: Occasion = Occasion()
     standard: Standard | None
     settings: dict[str, Setting]
     ports: tuple[Port, Port]
@@ -296,11 +309,28 @@ def encode(report: LinktestReport) -> bytes:
     return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
 
 
+def decode(data: bytes, path: Path) -> LinktestReport:
+    """Return what is in a report; `path` is for the error. Raises `EngineError`."""
+    try:
+        report = msgspec.json.decode(data, type=LinktestReport)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise EngineError(f"{path} is not a link test's report: {error}") from None
+    if not _all_below(LARGEST, msgspec.to_builtins(report)):
+        raise EngineError(f"{path} is not a link test's report: a number is beyond any link's")
+    return report
+
+
+def _all_below(limit: float, value: object) -> bool:
+    if isinstance(value, dict):
+        return all(_all_below(limit, item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return all(_all_below(limit, item) for item in value)
+    return not isinstance(value, int | float) or abs(value) < limit
+
+
 def read(path: Path) -> LinktestReport:
     """Read a report. Raises `EngineError` with one sentence."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=LinktestReport)
+        return decode(path.read_bytes(), path)
     except OSError as error:
         raise EngineError(f"cannot read the report {path}: {error.strerror}") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise EngineError(f"{path} is not a link test's report: {error}") from None
