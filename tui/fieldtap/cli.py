@@ -281,6 +281,18 @@ def generate(options: tuple[str, ...]) -> int:
 
 @commands.command(context_settings=PASS_ON, add_help_option=False)
 @options_argument
+def reflect(options: tuple[str, ...]) -> int:
+    """Send test frames back from the far end of a link: ft-reflect, in the foreground.
+
+    \b
+    fieldtap reflect -i eth2 --duration 600
+    fieldtap reflect --help
+    """
+    return captures.become("ft-reflect", options)
+
+
+@commands.command(context_settings=PASS_ON, add_help_option=False)
+@options_argument
 def extract(options: tuple[str, ...]) -> int:
     """Take frames out of captures by time, filter or flow: ft-extract.
 

@@ -20,6 +20,7 @@ from fieldtap.failures import CommandError
 from fieldtap.rates import Rates
 from fieldtap.screens.dialogs import HelpDialog
 from fieldtap.screens.new_capture import NewCaptureDialog
+from fieldtap.screens.new_generator import NewGeneratorDialog
 from fieldtap.screens.run import RunScreen, stop_run
 
 RUNS_EVERY_S = 1.0
@@ -50,6 +51,7 @@ that runs, whoever started it. They go on when this console ends.
 
   tab      from one table to the other
   n        new capture on the chosen port
+  g        new generator run on the chosen port, once it is armed
   enter    open the chosen run            s   stop it
   r        look again                     q   leave the console
   ctrl+p   the same by name
@@ -64,6 +66,7 @@ class HomeScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new_capture", "New capture", id="home.new"),
+        Binding("g", "new_generator", "Generate", id="home.generate"),
         Binding(
             "enter", "open_run", "Open run", id="home.open", priority=True, key_display="enter"
         ),
@@ -193,7 +196,7 @@ class HomeScreen(Screen[None]):
         """Show only the keys that do something now."""
         if action in ("open_run", "stop_run"):
             return self.chosen_run() is not None
-        if action == "new_capture":
+        if action in ("new_capture", "new_generator"):
             return bool(self.ports)
         return super().check_action(action, parameters)
 
@@ -214,7 +217,14 @@ class HomeScreen(Screen[None]):
     @work(exit_on_error=False)
     async def action_new_capture(self) -> None:
         """Ask for a new capture, start it, and show it."""
-        name = await self.app.push_screen_wait(NewCaptureDialog(self.chosen_port()))
+        self._show_run(await self.app.push_screen_wait(NewCaptureDialog(self.chosen_port())))
+
+    @work(exit_on_error=False)
+    async def action_new_generator(self) -> None:
+        """Ask for a generator run, have it armed, start it, and show it."""
+        self._show_run(await self.app.push_screen_wait(NewGeneratorDialog(self.chosen_port())))
+
+    def _show_run(self, name: str | None) -> None:
         if name is None:
             return
         try:
