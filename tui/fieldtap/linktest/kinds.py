@@ -1,5 +1,6 @@
 """The kinds of link test, each as settings, a course and what it adds to a report."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 from fieldtap_hardware.ports import Port
@@ -107,6 +108,7 @@ class QuickTest:
     speed_bps: float
     kind: Kind = "quick"
     search: Search | None = None
+    read_counters: Callable[[str], quick.Counters] = quick.read_counters
     checks: list[Check] = field(default_factory=list)
 
     def estimate_s(self) -> float:
@@ -115,7 +117,7 @@ class QuickTest:
 
     def run(self) -> None:
         """Run to the end."""
-        quick.run(self.bench, self.ports, self.speed_bps, self.checks)
+        quick.run(self.bench, self.ports, self.speed_bps, self.checks, self.read_counters)
 
     def fill(self, report: LinktestReport) -> LinktestReport:
         """Return `report` with what was found so far."""

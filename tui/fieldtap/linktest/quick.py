@@ -73,7 +73,7 @@ def run(
     ports: Sequence[Port],
     speed_bps: float,
     checks: list[Check],
-    counters: Callable[[str], Counters] = read_counters,
+    counters: Callable[[str], Counters],
 ) -> None:
     """Load the link and add what was found to `checks`; without a link, that is all there is."""
     checks += [check_link(port) for port in ports]

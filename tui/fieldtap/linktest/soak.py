@@ -81,6 +81,7 @@ def run(bench: Bench, course: Course, duration_s: float, allowed_percent: float)
     flows = bench.flows(course.frame_bytes, course.rate_pps)
     trial = Trial(purpose="soak", flows=flows, duration_s=duration_s)
     first = len(bench.trials)
+    course(Snapshot(bench.clock.now_ns(), 0, 0, 0))
     try:
         result = bench.run(trial, course)
     except InvalidTestError as error:

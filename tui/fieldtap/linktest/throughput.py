@@ -22,7 +22,7 @@ def measure(size: SizeUnderTest, ceiling: Ceiling) -> ThroughputResult:
 
     def offer(rate_pps: float, duration_s: float) -> Outcome:
         flows = bench.flows(size.frame_bytes, rate_pps)
-        result = bench.run(Trial(purpose="throughput", flows=flows, duration_s=duration_s))
+        result = bench.run_verified(Trial(purpose="throughput", flows=flows, duration_s=duration_s))
         return Outcome(result.sent, result.lost)
 
     lowest = max(LOWEST_SHARE * ceiling.highest_pps, LOWEST_FRAMES / settings.final_s)

@@ -44,7 +44,8 @@ class FlowResult(Struct, frozen=True, kw_only=True):
     """What became of the flow in the same place of the trial, in frames.
 
     `offered` were asked for, `sent` left the port by its own counter. `lost` excludes
-    `receiver_dropped`, which this machine failed to receive.
+    `receiver_dropped`, which this machine failed to receive. `late_max_ns` is the latest that a
+    frame left after it was due: those behind it then leave in a burst.
     """
 
     offered: Count
@@ -57,6 +58,7 @@ class FlowResult(Struct, frozen=True, kw_only=True):
     corrupt: Count
     foreign: Count
     sent_pps: float
+    late_max_ns: Count = 0
     latency_ns: Latency | None
     backend: str
     mode: str
@@ -86,6 +88,11 @@ class TrialResult(Struct, frozen=True, kw_only=True):
     def lost(self) -> int:
         """Frames of all flows that did not come back."""
         return sum(flow.lost for flow in self.flows)
+
+    @property
+    def late_max_ns(self) -> int:
+        """The latest that any frame left after it was due."""
+        return max((flow.late_max_ns for flow in self.flows), default=0)
 
     @property
     def loss_ratio(self) -> float:
