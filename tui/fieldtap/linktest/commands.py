@@ -13,7 +13,15 @@ from msgspec.structs import replace
 from fieldtap import machine, words
 from fieldtap.failures import BAD_USAGE, CHECK_FAILED, DONE, FAILED, INTERRUPTED, CommandError
 from fieldtap.linktest import kinds, profiles, quantities, report_cli, session, settings
-from fieldtap.linktest.bench import SHORT_WAITS, STANDARD_WAITS, Bench, Waits, WallClock
+from fieldtap.linktest.bench import (
+    SHORT_WAITS,
+    STANDARD_WAITS,
+    Bench,
+    Clock,
+    Listener,
+    Waits,
+    WallClock,
+)
 from fieldtap.linktest.engine import EngineTester
 from fieldtap.linktest.results import Directions, Kind, Occasion
 from fieldtap.linktest.settings import Part, Search, Settings
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., object])
 
 ATTEMPTS = 3
+WALL_CLOCK = WallClock()
 TAG_AND_HEADER_BYTES = {False: 18, True: 22}
 """Of a frame beside what counts for the MTU: addresses, type, FCS, and a tag."""
 
@@ -62,11 +71,17 @@ class Common:
                 raise CommandError(text, BAD_USAGE)
         return min(port.speed_bps for port in self.ports if port.speed_bps is not None)
 
-    def bench(self, waits: Waits, listener: "Progress", attempts: int = ATTEMPTS) -> Bench:
+    def bench(
+        self,
+        waits: Waits,
+        listener: Listener,
+        attempts: int = ATTEMPTS,
+        clock: Clock = WALL_CLOCK,
+    ) -> Bench:
         """Return a bench that runs trials by the engine."""
         return Bench(
             tester=EngineTester(self.ports[0].name, self.ports[1].name, self.forced),
-            clock=WallClock(),
+            clock=clock,
             waits=waits,
             directions=self.directions,
             attempts=attempts,
