@@ -17,6 +17,7 @@ from fieldtap.linktest.trial import (
     Snapshot,
     Tester,
     Trial,
+    TrialInterrupted,
     TrialResult,
     Watch,
 )
@@ -166,7 +167,11 @@ class Bench:
             if watch is not None:
                 watch(snapshot)
 
-        result = self.tester.run(trial, tell)
+        try:
+            result = self.tester.run(trial, tell)
+        except TrialInterrupted as interrupted:
+            self.trials.append(interrupted.result)
+            raise
         self.trials.append(result)
         self.listener.ended(result)
         self.clock.sleep(self.waits.settle_s)

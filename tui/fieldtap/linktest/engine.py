@@ -5,10 +5,12 @@ not sent, a run that does not end.
 """
 
 import os
+import signal
 import subprocess
+import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import floor
@@ -30,6 +32,7 @@ from fieldtap.linktest.trial import (
     FlowResult,
     Snapshot,
     Trial,
+    TrialInterrupted,
     TrialResult,
     Watch,
 )
@@ -84,6 +87,7 @@ class EngineTester:
         self._trials += 1
         began_ns = time.time_ns()
         runs = self._runs(trial)
+        interrupted = False
         try:
             for run in runs:
                 self._start(run, trial)
@@ -91,12 +95,17 @@ class EngineTester:
                     break
             else:
                 _watch(runs, trial, watch)
+        except KeyboardInterrupt:
+            interrupted = True
         finally:
-            for run in runs:
-                _stop(run)
-        for run in runs:
-            _read(run)
-        return _result(trial, runs, began_ns)
+            with _uninterrupted():
+                for run in runs:
+                    _stop(run)
+                    _read(run)
+        result = _result(trial, runs, began_ns)
+        if interrupted:
+            raise TrialInterrupted(result)
+        return result
 
     def _runs(self, trial: Trial) -> list[_Run]:
         directions: tuple[Direction, ...] = ("a-b", "b-a")
@@ -124,7 +133,10 @@ class EngineTester:
         if trial.duration_s is not None:
             options += ["--duration", f"{trial.duration_s:g}"]
         try:
-            run.started = start.start(self._program, run.name, options)
+            with _uninterrupted():
+                run.started = start.start(self._program, run.name, options)
+                run.last = run.started.status
+                run.ended = run.last is None
         except StartError as error:
             if error.exit_code == BAD_USAGE:
                 raise
@@ -133,8 +145,26 @@ class EngineTester:
         finally:
             if streams is not None:
                 streams.unlink(missing_ok=True)
-        run.last = run.started.status
-        run.ended = run.last is None
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back: an engine that is just starting or ending could not be told to stop."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: held.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if held:
+        raise KeyboardInterrupt
 
 
 def _plain_options(flow: Flow) -> list[str]:

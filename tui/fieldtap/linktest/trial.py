@@ -113,6 +113,14 @@ Watch = Callable[[Snapshot], None]
 """Told of a running trial several times a second."""
 
 
+class TrialInterrupted(KeyboardInterrupt):
+    """Ctrl-C came in mid-trial; `result` has what was counted by then, and is not valid."""
+
+    def __init__(self, result: TrialResult) -> None:
+        super().__init__()
+        self.result = result
+
+
 class Tester(Protocol):
     """Whoever can run trials: the engine, or a device that a test simulates."""
 
