@@ -203,9 +203,8 @@ def search_text(results: Sequence[TrialResult]) -> str:
     highest = max(rate for rate, _ in loads)
     unknown = (lossy or highest) / highest
     drawn = bar([(whole / highest, "█"), (unknown, "▒")])
-    upper = f" and {words.scaled(lossy, '')}" if lossy else ""
-    between = f"between {words.scaled(whole, '')}{upper} frames/s"
-    return f"search: {size} B  {drawn}  {between}"
+    upper = f" and {lossy:,.0f}" if lossy else ""
+    return f"search: {size} B  {drawn}\nbetween {whole:,.0f}{upper} frames/s"
 
 
 def bar(marks: Sequence[tuple[float, str]]) -> str:
