@@ -214,7 +214,7 @@ def test_the_frozen_console_has_templates_and_plots(saved: Saved, tmp_path: Path
     if not os.access(FROZEN, os.X_OK):
         pytest.skip("the console is not frozen: run `make freeze`")
     page = tmp_path / "page.html"
-    command = [FROZEN, "linktest", "report", saved.json, "--html", page]
+    command: list[str | Path] = [FROZEN, "linktest", "report", saved.json, "--html", page]
     subprocess.run(command, check=True, env={}, timeout=60)
     shown = Page(page.read_text(), [])
     assert shown.tables["throughput"][0]["rate_pps"] == "4960317.46031746"
