@@ -86,20 +86,14 @@ class Sent(msgspec.Struct, frozen=True):
     late_max_ns: Count
 
 
-class StreamRecord(msgspec.Struct, frozen=True):
-    """One stream of a generator run, in frames."""
-
-    id: int
-    tx: Count
-    rx: Count
-    lost: Count
-    duplicate: Count
-    reordered: Count
-    corrupt: Count
-
-
 class Latency(msgspec.Struct, frozen=True):
-    """One-way delay in nanoseconds, and which clocks it was measured with."""
+    """One-way delay in nanoseconds, and which clocks it was measured with; nothing is taken off.
+
+    `jitter_ns` is the mean absolute difference between a frame and the one before it in its stream,
+    null of a single frame; `pdv_ns` is `p999` less `min` (RFC 8219). Frames that seem to have come
+    before they were sent are `negative`, those above 100 s `beyond`, both in no other figure.
+    `histogram` is HdrHistogram's (version 2, compressed, base64).
+    """
 
     samples: Count
     min: int
@@ -108,10 +102,35 @@ class Latency(msgspec.Struct, frozen=True):
     p999: int
     max: int
     source: str
+    mean: float | None = None
+    jitter_ns: Count | None = None
+    pdv_ns: Count | None = None
+    negative: Count = 0
+    beyond: Count = 0
+    histogram: str | None = None
+
+
+class StreamRecord(msgspec.Struct, frozen=True):
+    """One stream of a generator run, in frames.
+
+    `lost` is null where several streams came and this machine dropped frames: it cannot tell whose.
+    """
+
+    id: int
+    tx: Count
+    rx: Count
+    lost: Count | None
+    duplicate: Count
+    reordered: Count
+    corrupt: Count
+    latency_ns: Latency | None = None
 
 
 class GenerateReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The receipt of one generator run; `invalid_reason` says why `valid` is false."""
+    """The receipt of one generator run; `invalid_reason` says why `valid` is false.
+
+    `latency_unknown_reason` says why frames that came back have no `latency_ns`.
+    """
 
     schema: Literal["fieldtap.generate-report/1"]
     started_ns: Count
@@ -122,6 +141,7 @@ class GenerateReport(msgspec.Struct, frozen=True, kw_only=True):
     rx: Received | None
     streams: tuple[StreamRecord, ...]
     latency_ns: Latency | None
+    latency_unknown_reason: str | None = None
 
 
 def read_capture_report(path: Path) -> CaptureReport:

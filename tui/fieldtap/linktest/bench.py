@@ -215,6 +215,7 @@ KEEPS = 0.8
 """A machine that cannot reach the line keeps this share of its flood as a paced rate."""
 
 CEILING_TRIAL_S = 1.0
+CEILING_STEPS = 6
 
 
 def find_ceiling(bench: Bench, frame_bytes: int, line: float) -> Ceiling:
@@ -229,7 +230,22 @@ def find_ceiling(bench: Bench, frame_bytes: int, line: float) -> Ceiling:
     if reached >= REACHES_LINE * line:
         return Ceiling(line, line, line, own=False)
     top_speed = min(flow.sent_pps for flow in flood.flows)
-    return Ceiling(line, KEEPS * reached, top_speed, own=True)
+    return Ceiling(line, _kept_pps(bench, frame_bytes, KEEPS * reached), top_speed, own=True)
+
+
+def _kept_pps(bench: Bench, frame_bytes: int, rate_pps: float) -> float:
+    """Return the rate, or the next lower one, that this machine was seen to send and receive."""
+    for _ in range(CEILING_STEPS):
+        trial = Trial(
+            purpose="ceiling",
+            flows=bench.flows(frame_bytes, rate_pps),
+            duration_s=CEILING_TRIAL_S,
+        )
+        result = bench.run_once(trial)
+        if result.valid:
+            return rate_pps
+        rate_pps *= KEEPS
+    raise InvalidTestError(f"this machine keeps no rate: {result.invalid_reason}")
 
 
 def _own_pps(flow: FlowResult) -> float:

@@ -38,8 +38,8 @@ def _latencies(results: Sequence[TrialResult]) -> list[Latency]:
 def _judged(
     size: SizeUnderTest, rate_pps: float, timed: Sequence[Latency], first: int
 ) -> LatencyResult:
-    medians = [latency.p50 for latency in timed]
-    mean = fmean(medians)
+    means = [latency.p50 if latency.mean is None else latency.mean for latency in timed]
+    mean = fmean(means)
     limit = size.settings.limits.latency_ns
     check = None
     if limit is not None:
@@ -54,9 +54,9 @@ def _judged(
         repetitions=size.settings.latency_repetitions,
         samples=sum(latency.samples for latency in timed),
         mean_ns=mean,
-        deviation_ns=pstdev(medians),
+        deviation_ns=pstdev(means),
         min_ns=min(latency.min for latency in timed),
-        p50_ns=max(medians),
+        p50_ns=max(latency.p50 for latency in timed),
         p99_ns=max(latency.p99 for latency in timed),
         p999_ns=max(latency.p999 for latency in timed),
         max_ns=max(latency.max for latency in timed),

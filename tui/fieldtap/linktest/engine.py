@@ -23,6 +23,7 @@ from fieldtap_core.messages import GenerateStatus, Status
 from fieldtap_core.programs import find_program
 from fieldtap_core.reports import GenerateReport
 from fieldtap_core.start import Started
+from msgspec import structs
 
 from fieldtap.failures import BAD_USAGE
 from fieldtap.linktest import stream_file
@@ -38,6 +39,8 @@ from fieldtap.linktest.trial import (
 )
 
 LOOK_INTERVAL_S = 0.05
+PROBE_FRAMES = 3
+PROBE_PPS = 100.0
 OVERTIME_S = 60.0
 """An engine counts, confirms and drains after it has sent; one that takes this long hangs."""
 
@@ -70,6 +73,7 @@ class EngineTester:
     b: str
     forced: tuple[str, ...] = ()
     _trials: int = field(default=0, init=False)
+    _backends: dict[tuple[str, int], str] = field(default_factory=dict, init=False)
 
     @cached_property
     def _program(self) -> Path:
@@ -84,6 +88,7 @@ class EngineTester:
 
     def run(self, trial: Trial, watch: Watch) -> TrialResult:
         """Run the engines of `trial` to their ends; see `Tester`."""
+        self._choose_backends(trial)
         self._trials += 1
         began_ns = time.time_ns()
         runs = self._runs(trial)
@@ -102,10 +107,42 @@ class EngineTester:
                 for run in runs:
                     _stop(run)
                     _read(run)
+        self._keep_backends(runs)
         result = _result(trial, runs, began_ns)
         if interrupted:
             raise TrialInterrupted(result)
         return result
+
+    def _choose_backends(self, trial: Trial) -> None:
+        """Let the engine choose how to send each size at a rate, before it is sent at top speed.
+
+        Some back ends only know top speed: what one of those floods is nothing to measure by.
+        """
+        for flow in trial.flows:
+            if flow.rate_pps is None and (self._ports(flow.direction)[0], flow.frame_bytes) not in (
+                self._backends
+            ):
+                slow = structs.replace(flow, rate_pps=PROBE_PPS, count=PROBE_FRAMES)
+                self.run(Trial(purpose="probe", flows=(slow,), duration_s=None), lambda _: None)
+
+    def _keep_backends(self, runs: Sequence[_Run]) -> None:
+        """Note how sizes were sent, so that all trials of a test are sent alike."""
+        for run in runs:
+            if run.report is not None and all(flow.rate_pps for flow in run.flows):
+                port = self._ports(run.direction)[0]
+                for flow in run.flows:
+                    self._backends[port, flow.frame_bytes] = run.report.tx.backend
+
+    def _ports(self, direction: Direction) -> tuple[str, str]:
+        """Return where frames of that direction go out and come in."""
+        return (self.a, self.b) if direction == "a-b" else (self.b, self.a)
+
+    def _output(self, run: _Run) -> str:
+        """Return the port to send by, with its back end where all sizes were sent by one."""
+        port = self._ports(run.direction)[0]
+        known = {self._backends.get((port, flow.frame_bytes)) for flow in run.flows}
+        backend = known.pop() if len(known) == 1 else None
+        return port if backend is None else f"{backend}:{port}"
 
     def _runs(self, trial: Trial) -> list[_Run]:
         directions: tuple[Direction, ...] = ("a-b", "b-a")
@@ -120,9 +157,9 @@ class EngineTester:
         ]
 
     def _start(self, run: _Run, trial: Trial) -> None:
-        ports = (self.a, self.b) if run.direction == "a-b" else (self.b, self.a)
-        options = ["-q", "-o", ports[0], "-r", ports[1]]
-        options += [word for port in self.forced for word in ("--force", port)]
+        options = ["-q", "-o", self._output(run), "-r", self._ports(run.direction)[1]]
+        if self._ports(run.direction)[0] in self.forced:
+            options += ["--force", self._ports(run.direction)[0]]
         streams: Path | None = None
         if stream_file.is_plain(run.flows) or not (self._has_streams or len(run.flows) > 1):
             options += _plain_options(run.flows[0])
@@ -326,6 +363,8 @@ def _flow_results(trial: Trial, run: _Run, report: GenerateReport) -> dict[int, 
     elapsed_s = max(1, report.stopped_ns - report.started_ns) / 1e9
     found: dict[int, FlowResult] = {}
     for index, flow, stream in zip(indexes, run.flows, report.streams, strict=True):
+        if stream.lost is None:
+            return {}
         first = index == indexes[0]  # what only the whole run counts is told once
         found[index] = FlowResult(
             offered=_offered(flow, trial) or stream.tx,
@@ -339,7 +378,7 @@ def _flow_results(trial: Trial, run: _Run, report: GenerateReport) -> dict[int, 
             foreign=rx.foreign if first else 0,
             sent_pps=stream.tx / elapsed_s,
             late_max_ns=report.tx.late_max_ns,
-            latency_ns=None,
+            latency_ns=stream.latency_ns,
             backend=report.tx.backend,
             mode=report.tx.mode,
         )

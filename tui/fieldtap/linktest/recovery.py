@@ -1,6 +1,6 @@
 """System recovery, RFC 2544 section 26.5: how long a device still loses after an overload."""
 
-from fieldtap.linktest.bench import Ceiling, InvalidTestError
+from fieldtap.linktest.bench import DOUBTFUL_LATE_NS, Ceiling, InvalidTestError
 from fieldtap.linktest.judging import judge
 from fieldtap.linktest.parts import SizeUnderTest
 from fieldtap.linktest.results import RecoveryResult, Verdict
@@ -79,6 +79,12 @@ def _judged(
     if limit is not None:
         check = (f"recovers {said}, {limit:g} s allowed", not over and recovery_s <= limit)
     notes = [f"it still lost frames {said.removeprefix('not ')}"] if over else []
+    late_ns = size.bench.trials[-1].late_max_ns
+    if late_ns > DOUBTFUL_LATE_NS:
+        notes.append(
+            f"frames left up to {late_ns / 1e6:.1f} ms late, in bursts: this machine may have "
+            "caused the last loss"
+        )
     judgement = judge([check], [*notes, *size.notes_since(first)])
     return RecoveryResult(
         frame_bytes=size.frame_bytes,

@@ -107,7 +107,7 @@ class ThroughputResult(Struct, frozen=True, kw_only=True):
 class LatencyResult(Struct, frozen=True, kw_only=True):
     """RFC 2544 26.2, one size: latencies in nanoseconds at the throughput.
 
-    `mean_ns` and `deviation_ns` are over the repetitions' medians; the percentiles are the worst
+    `mean_ns` and `deviation_ns` are over the repetitions' means; the percentiles are the worst
     repetition's, `min_ns` and `max_ns` the extremes of all.
     """
 
