@@ -42,7 +42,7 @@ engine: | system-build
 	@mkdir -p $(BUILD)/bin
 	@$(call COMPILE,engine,--buildtype=release -Dtests=disabled)
 	@mkdir -p $(BUILD)/man/man1
-	@for program in ft-capture ft-extract ft-generate; do \
+	@for program in ft-capture ft-extract ft-generate ft-reflect; do \
 		ln -sf ../engine/$$program $(BUILD)/bin/$$program; \
 		$(BUILD)/bin/$$program --man >$(BUILD)/man/man1/$$program.1; \
 	done

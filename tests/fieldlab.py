@@ -91,10 +91,12 @@ class End:
         """Return the command line that runs `argv` here; the process keeps its pid."""
         return [tool("ip"), "netns", "exec", self.namespace, *(os.fspath(word) for word in argv)]
 
-    def run(self, *argv: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *argv: str | Path, check: bool = True, timeout_s: float = END_TIMEOUT_S
+    ) -> subprocess.CompletedProcess[str]:
         """Run a program here to its end; with `check`, a failure raises with its words."""
         done = subprocess.run(
-            self.command(*argv), capture_output=True, text=True, check=False, timeout=END_TIMEOUT_S
+            self.command(*argv), capture_output=True, text=True, check=False, timeout=timeout_s
         )
         if check and done.returncode != 0:
             raise AssertionError(f"{argv}: exit code {done.returncode}: {done.stderr.strip()}")

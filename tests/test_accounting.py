@@ -50,6 +50,12 @@ def send_past_a_stopped_engine(link: Lab, engine: Engine) -> Json:
         engine.send_signal(signal.SIGCONT)
 
 
+def accounted_for(engine: Engine) -> int:
+    """Return how many frames the engine has stored or lost so far."""
+    port: Json = engine.status()["ports"][0]
+    return int(port["stored"]) + int(port["dropped"]["kernel"])
+
+
 def assert_every_frame_is_accounted_for(sent: Json, captured: Json) -> None:
     tx, rx, port = sent["tx"], sent["rx"], captured["ports"][0]
     assert tx["frames"] == port["stored"] + sum(port["dropped"].values())
@@ -103,6 +109,7 @@ def test_losses_inside_a_capture_are_told_with_the_next_frame(loop: Lab, tmp_pat
     output = tmp_path / "x.pcapng"
     with capturing(loop.right, output, "-d", "in", "--buffer", "64KiB") as engine:
         send_past_a_stopped_engine(loop, engine)
+        wait_until("the ring is empty", lambda: accounted_for(engine) == SMALL_FRAMES)
         one_more = ft_generate("-o", loop.left.port, "--count", "1")
         with running(loop.left, one_more, name="one", wait=False) as generator:
             generator.finish()

@@ -279,20 +279,25 @@ def test_without_ssh_keygen_the_capture_goes_well_and_says_that_nothing_is_signe
     monkeypatch.undo()
 
 
-@pytest.mark.parametrize(
-    ("make", "code"), [("", 2), ("mkdir", 2), ("garbage", 1)], ids=["absent", "empty", "garbage"]
-)
-def test_what_is_no_session_is_one_line_and_an_exit_code(
-    tmp_path: Path, make: str, code: int
-) -> None:
+@pytest.mark.parametrize("make", [False, True], ids=["absent", "empty"])
+def test_what_is_no_session_is_one_line_and_an_exit_code(tmp_path: Path, make: bool) -> None:
     path = tmp_path / "x"
     if make:
         path.mkdir()
-    if make == "garbage":
-        (path / "session.json").write_text("{}")
     done = subprocess.run(
         [program("fieldtap"), "verify", str(path)], capture_output=True, text=True, check=False
     )
-    assert done.returncode == code
+    assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert str(path) in done.stderr
+
+
+@pytest.mark.parametrize("name", ["session.json", "receipt.json"])
+def test_a_session_or_receipt_that_cannot_be_read_is_a_failed_check(
+    session: Path, name: str
+) -> None:
+    (session / name).write_text("{}")
+    report = verify(session, 3)
+    (check,) = [check for check in report["checks"] if check["verdict"] == "fail"]
+    assert check["id"] == "session.readable"
+    assert str(session / name) in check["summary"]

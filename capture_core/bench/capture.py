@@ -12,7 +12,8 @@ from capture_core.bench import measuring, peers
 from capture_core.bench.peers import Command, Sample
 
 ROUNDS = 3
-FRAMES = 5_000_000
+FRAMES = 10_000_000
+"""So many that what a program costs before the first frame (clearing its ring) is little of it."""
 BACKEND_FRAMES = 1_000_000
 
 

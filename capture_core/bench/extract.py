@@ -13,8 +13,6 @@ from fieldlab import ft_capture, program, tool
 from capture_core.bench import measuring
 
 ROUNDS = 5
-FRAME_BYTES = 256
-FRAMES = 6_000_000
 FLOW = 77
 PCAP_HEADER_BYTES = 24
 
@@ -24,11 +22,18 @@ class Case:
     """A file in which the flow stands in a known share of the chunks."""
 
     name: str
+    frame_bytes: int
+    frames: int
     flows: int
     """Flows live 256 at a time, so that of so many each is in 256 of them of the file."""
 
 
-CASES = [Case("in few chunks", 256 * 200), Case("in every chunk", 256)]
+CASES = [
+    Case("in few chunks", 256, 6_000_000, 256 * 200),
+    Case("in every chunk", 256, 6_000_000, 256),
+    Case("in few chunks", 1518, 1_000_000, 256 * 200),
+    Case("in every chunk", 1518, 1_000_000, 256),
+]
 
 
 def main() -> None:
@@ -41,7 +46,7 @@ def main() -> None:
             ours, theirs = _times(source, folder)
             rows.append(
                 [
-                    f"{case.name} ({share:.1%})",
+                    f"of {case.frame_bytes} B, {case.name} ({share:.1%})",
                     f"{ours:.3f}",
                     f"{theirs:.3f}",
                     f"{theirs / ours:.1f}",
@@ -56,7 +61,7 @@ def main() -> None:
 def _make(folder: Path, case: Case) -> Path:
     """Write the file and read it once, so that it is in memory."""
     source = folder / "source.pcapng"
-    port = f"synth:size={FRAME_BYTES},flows={case.flows},count={FRAMES},seed=1"
+    port = f"synth:size={case.frame_bytes},flows={case.flows},count={case.frames},seed=1"
     measuring.timed(ft_capture("-i", port, "-w", source))
     measuring.timed([tool("cat"), str(source)])
     return source

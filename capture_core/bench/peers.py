@@ -22,6 +22,8 @@ RING_MIB = 64
 SETTLE_S = 1.0
 """Long enough for every program to be ready, or to have read its ring empty."""
 
+SENDING_TIMEOUT_S = 600.0
+
 Command = Callable[[str, Path], list[str]]
 """From a port's name and an output file to a command line."""
 
@@ -79,7 +81,9 @@ def measure(link: Lab, command: Command, folder: Path, stream: Sequence[str]) ->
             raise RuntimeError(words.read().strip())
     try:
         size = ("--size", str(FRAME_BYTES), "--report", str(sending))
-        link.left.run(*ft_generate("-o", link.left.port, *size, *stream))
+        link.left.run(
+            *ft_generate("-o", link.left.port, *size, *stream), timeout_s=SENDING_TIMEOUT_S
+        )
         time.sleep(SETTLE_S)
         process.send_signal(signal.SIGINT)
         _, status, usage = os.wait4(process.pid, 0)

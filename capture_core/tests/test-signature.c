@@ -114,6 +114,25 @@ static void tags_pushed_on_the_way_do_not_hide_it(void **state)
 	assert_int_equal(signature.sequence, 0x01020304);
 }
 
+/* As ft-reflect does it: one bit more, and the complement less by as much. */
+static void a_reflected_frame_is_valid_and_says_so(void **state)
+{
+	uint8_t frame[sizeof(smallest)], *room = frame + sizeof(frame) - FT_SIGNATURE_ROOM_BYTES;
+	struct ft_signature signature;
+
+	(void)state;
+	memcpy(frame, smallest, sizeof(frame));
+	assert_int_equal(read_frame(frame, sizeof(frame), &signature), FT_SIGNATURE_VALID);
+	assert_false(signature.reflected);
+	room[FT_SIGNATURE_VERSION_AT] |= FT_SIGNATURE_REFLECTED;
+	assert_int_equal(read_frame(frame, sizeof(frame), &signature), FT_SIGNATURE_CORRUPT);
+	room[0] -= FT_SIGNATURE_REFLECTED;
+	assert_int_equal(udp_checksum_sum(frame, sizeof(frame)), 0xffff);
+	assert_int_equal(read_frame(frame, sizeof(frame), &signature), FT_SIGNATURE_VALID);
+	assert_true(signature.reflected);
+	assert_int_equal(signature.sequence, 0x01020304);
+}
+
 static void padding_behind_the_packet_is_left_out(void **state)
 {
 	uint8_t frame[sizeof(smallest) + 8] = {0};
@@ -153,7 +172,7 @@ static void any_bit_flipped_in_the_datagram_makes_it_corrupt_or_foreign(void **s
 		corrupt += verdict == FT_SIGNATURE_CORRUPT;
 		frame[bit / 8] ^= (uint8_t)(1u << bit % 8);
 	}
-	/* Foreign: flips in the UDP length (16 bits), magic, version and run (32 bits). */
+	/* Foreign: flips in the UDP length (16 bits), magic, version and run (32 bits but one). */
 	assert_true(corrupt >= (sizeof(frame) - UDP_AT) * 8 - 48);
 }
 
@@ -191,6 +210,7 @@ int main(void)
 		cmocka_unit_test(what_was_stamped_is_read),
 		cmocka_unit_test(the_udp_checksum_stays_valid_and_the_same),
 		cmocka_unit_test(tags_pushed_on_the_way_do_not_hide_it),
+		cmocka_unit_test(a_reflected_frame_is_valid_and_says_so),
 		cmocka_unit_test(padding_behind_the_packet_is_left_out),
 		cmocka_unit_test(another_runs_frame_is_foreign),
 		cmocka_unit_test(any_bit_flipped_in_the_datagram_makes_it_corrupt_or_foreign),

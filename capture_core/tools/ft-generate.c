@@ -11,6 +11,7 @@
 
 #define DEFAULT_SIZE	    64u
 #define DEFAULT_DURATION_NS (10 * FT_NS_PER_SECOND)
+#define MAX_DURATION_NS	    (30 * 86400 * FT_NS_PER_SECOND)
 
 /* 7:4:1 of 64, 594 and 1518 bytes, spread out (RFC 6985 describes such mixes). */
 static const uint32_t imix[] = {64, 594, 64, 594, 64, 64, 594, 64, 594, 64, 64, 1518};
@@ -66,8 +67,11 @@ static int set_count(void *settings, const char *value, struct ft_error *error)
 static int set_duration(void *settings, const char *value, struct ft_error *error)
 {
 	struct ft_generate_settings *s = settings;
+	int rc = ft_parse_duration_ns(value, &s->duration_ns, error);
 
-	return ft_parse_duration_ns(value, &s->duration_ns, error);
+	if (rc == 0 && s->duration_ns > MAX_DURATION_NS)
+		return ft_fail(error, -EINVAL, "--duration %s: at most 30 days (2592000)", value);
+	return rc;
 }
 
 /* An option that only fills a field. */
@@ -77,6 +81,7 @@ static const struct ft_option options[] = {
 	{"Ports", "output", 'o', "PORT", "send here", FIELD(output)},
 	{"Ports", "receive", 'r', "PORT", "where the frames should come back: count losses",
 	 FIELD(input)},
+	{"Ports", "force", 0, "PORT", "send on PORT although the host uses it", FIELD(force)},
 	{"Frames", "size", 0, "N|N,N..|imix", "frame sizes with FCS, in turn (64)", set_sizes},
 	{"Frames", "rate", 0, "RATE",
 	 "max, or N with pps, kpps, Mpps, bps, Mbps, GbpsL1, ... or % (max)", set_rate},
@@ -99,8 +104,12 @@ static const struct ft_program program = {
 		"198.18.0.1\n"
 		"to 198.19.0.1, UDP port 7, and carry a number and the time at their end. bps is\n"
 		"layer 2 with FCS, bpsL1 adds 20 bytes a frame, % is of layer 1 at link speed.\n\n"
-		"A run without --count or --duration lasts 10 seconds; a replay lasts as long as\n"
-		"its file. A replay keeps the file's timing unless --rate is given, and sends the\n"
+		"A PORT that carries the default route, has an address or belongs to a bridge,\n"
+		"bond or team is refused unless --force names it: test frames could cut the\n"
+		"machine off, or flood a network. Every run ends: without --count or --duration\n"
+		"after 10 seconds, a count or a replay without --duration after 24 hours even if\n"
+		"unfinished, and then it is not valid. The longest --duration is 30 days.\n\n"
+		"A replay keeps the file's timing unless --rate is given, and sends the\n"
 		"bytes that were captured. It refuses a file with a frame that PORT cannot send\n"
 		"before it sends any. Its frames carry no numbers, so duplicates, reordering and\n"
 		"corruption cannot be told and are null in the report.\n\n"
@@ -125,8 +134,6 @@ static int check(const struct ft_generate_settings *settings, struct ft_error *e
 {
 	if (settings->output == NULL)
 		return ft_fail(error, -EINVAL, "-o is missing: name a port, see fieldtap ports");
-	if (settings->count != 0 && settings->duration_ns != 0)
-		return ft_fail(error, -EINVAL, "--count and --duration: give one of them");
 	if (settings->replay != NULL && settings->size_count != 0)
 		return ft_fail(error, -EINVAL,
 			       "--size and --replay: a replay's frames have sizes of their own");

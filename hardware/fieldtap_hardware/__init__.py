@@ -5,5 +5,7 @@ A library for the console: it prints nothing, changes nothing, and imports no ot
 
 Three steps are kept apart. *Readers* fetch bytes from the kernel (`sysfs`, `ethtool`, `rtnetlink`,
 `storage`, `clock`, `engine`), parsers beside them turn those bytes into frozen values, and the
-functions in `checks` turn values into verdicts without touching the machine.
+functions in `checks` turn values into verdicts without touching the machine. `explain` has the
+parsers of other programs' outputs, recorded or asked for by `programs`; `firmware` and `licenses`
+use them.
 """

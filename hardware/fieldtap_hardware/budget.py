@@ -1,17 +1,20 @@
-"""Does the way from the adapter to the processor carry the line rate?
+"""Does the way from the adapter to the processor carry the line rate? The arithmetic.
 
 A frame crosses PCI Express as transactions with headers of their own, so the link must carry more
-than the wire does, most of all for small frames. Both sides of the comparison follow pcie-model
-(Neugebauer et al., "Understanding PCIe performance for end host networking", SIGCOMM 2018).
+than the wire does, most of all for small frames. Demand and ceilings are in one unit: bits a second
+of transactions, headers included. Both sides follow pcie-model (Neugebauer et al., "Understanding
+PCIe performance for end host networking", SIGCOMM 2018).
 """
 
 import math
+import tomllib
 from collections.abc import Sequence
+from enum import StrEnum
+from functools import cache
+from importlib import resources
 
-from fieldtap_hardware.pci import PciFunction
-from fieldtap_hardware.ports import Port
-from fieldtap_hardware.verdicts import Check, Evidence, Verdict
-from fieldtap_hardware.words import rate_words
+import msgspec
+from msgspec import Struct
 
 SMALL_FRAME_BYTES = 64
 LARGE_FRAME_BYTES = 1518
@@ -19,43 +22,72 @@ LARGE_FRAME_BYTES = 1518
 FCS_BYTES = 4
 WIRE_OVERHEAD_BYTES = 20  # preamble, start of frame, gap
 
-# The smallest payload that every link supports; a larger one only lowers the demand.
-ASSUMED_PAYLOAD_BYTES = 128
 TRANSACTION_BYTES = 24  # header, framing and CRC around each payload
 COMPLETION_BYTES = 40  # the event that announces a frame, in a transaction of its own
 DESCRIPTOR_FETCH_BYTES = 24 / 32  # one request fetches 32 descriptors
 
-# What a lane carries at the transaction layer with that payload, by its transfer rate. From 32 GT/s
-# on nothing was modelled: twice 16 GT/s, and for 64 GT/s no more than that.
-USABLE_BPS_PER_LANE = {
-    2.5: 1.55e9,
-    5.0: 3.45e9,
-    8.0: 7.08e9,
-    16.0: 14.2e9,
-    32.0: 28.4e9,
-    64.0: 28.4e9,
-}
+SMALLEST_PAYLOAD_BYTES = 128  # every link supports it
+ENCODING = {2.5: 8 / 10, 5.0: 8 / 10, 8.0: 128 / 130, 16.0: 128 / 130, 32.0: 128 / 130}
+FLIT_SHARE = 236 / 256  # at 64 GT/s: what of a flit are transactions
 
 COMFORTABLE = 0.7  # of a ceiling: above it a burst or another device can cost frames
 
-# Bridges of Thunderbolt and USB4: the links at and behind them are tunnelled, and their figures are
-# made up by the controller. Identifiers are those of pci.ids.
-# fmt: off
-TUNNEL_BRIDGES = frozenset(
-    {
-        # Thunderbolt 1
-        "8086:1513", "8086:151a", "8086:1547", "8086:1548", "8086:1549", "8086:1567", "8086:1569",
-        # Thunderbolt 2
-        "8086:156b", "8086:156d", "8086:157e",
-        # Thunderbolt 3
-        "8086:1576", "8086:1578", "8086:15c0", "8086:15d3", "8086:15da", "8086:15e7", "8086:15ea",
-        "8086:15ef",
-        # Thunderbolt 4 and USB4
-        "8086:0b26", "8086:1136", "8086:8a1d", "8086:9a23", "8086:463f", "8086:7ec4",
-        "1022:14cd",
-    }
-)
-# fmt: on
+
+class Basis(StrEnum):
+    """Where a ceiling comes from, the weakest first."""
+
+    INFERRED = "inferred"  # from figures that prove nothing, as those of a tunnel
+    COMPUTED = "computed"  # from the link's generation, width and payload
+    PUBLISHED = "published"  # what others measured on the like
+    MEASURED = "measured"  # here, on this machine
+
+
+class Ceiling(Struct, frozen=True):
+    """What a hop carries of transactions in one direction."""
+
+    bps: float
+    basis: Basis
+    source: str
+
+
+class LinkShare(Struct, frozen=True):
+    """What the data link layer leaves to transactions."""
+
+    gtps: float
+    payload_bytes: int
+    share: float
+
+
+class Source(Struct, frozen=True):
+    """What a figure rests on."""
+
+    title: str
+    where: str
+
+
+class TunnelCeiling(Struct, frozen=True):
+    """What was seen to pass a tunnel, as payload."""
+
+    name: str
+    generation: int
+    low_payload_gbps: float
+    high_payload_gbps: float
+    source: str
+
+
+class Ceilings(Struct, frozen=True, forbid_unknown_fields=True):
+    """`catalogue/ceilings.toml`."""
+
+    link_share: tuple[LinkShare, ...]
+    link_share_source: Source
+    tunnel: tuple[TunnelCeiling, ...]
+
+
+@cache
+def ceilings() -> Ceilings:
+    """The published figures that come with the program."""
+    path = resources.files("fieldtap_hardware") / "catalogue" / "ceilings.toml"
+    return msgspec.convert(tomllib.loads(path.read_text()), Ceilings)
 
 
 def frames_per_second(speed_bps: float, frame_bytes: int) -> float:
@@ -63,10 +95,15 @@ def frames_per_second(speed_bps: float, frame_bytes: int) -> float:
     return speed_bps / (8 * (frame_bytes + WIRE_OVERHEAD_BYTES))
 
 
-def pcie_demand_bps(speed_bps: float, frame_bytes: int) -> float:
-    """What line rate in such frames takes of a PCI Express link, towards memory."""
+def pcie_demand_bps(
+    speed_bps: float, frame_bytes: int, payload_bytes: int = SMALLEST_PAYLOAD_BYTES
+) -> float:
+    """What line rate in such frames takes of a PCI Express link, towards memory.
+
+    `payload_bytes` is the most that one transaction carries (Device Control, Max_Payload_Size).
+    """
     captured_bytes = frame_bytes - FCS_BYTES
-    transactions = math.ceil(captured_bytes / ASSUMED_PAYLOAD_BYTES)
+    transactions = math.ceil(captured_bytes / payload_bytes)
     frame_cost_bytes = (
         captured_bytes
         + transactions * TRANSACTION_BYTES
@@ -76,103 +113,63 @@ def pcie_demand_bps(speed_bps: float, frame_bytes: int) -> float:
     return 8 * frame_cost_bytes * frames_per_second(speed_bps, frame_bytes)
 
 
-def usable_bps(function: PciFunction) -> float | None:
-    """What the link of `function` carries as it is trained now."""
-    if function.link_gtps is None or function.link_width is None:
-        return None
-    return USABLE_BPS_PER_LANE[function.link_gtps] * function.link_width
+def with_headers(payload_bps: float, payload_bytes: int) -> float:
+    """What bulk payload takes as transactions of `payload_bytes`."""
+    return payload_bps * (payload_bytes + TRANSACTION_BYTES) / payload_bytes
 
 
-def tunnelled(port: Port) -> bool:
-    """Whether the port sits behind Thunderbolt or USB4."""
-    return any(function.removable or function.device_id in TUNNEL_BRIDGES for function in port.pci)
+def link_ceiling(gtps: float, width: int, payload_bytes: int) -> Ceiling:
+    """A PCI Express link's, from its rate a lane, its lanes and its payload."""
+    share, source = _link_share(gtps, payload_bytes)
+    bps = gtps * 1e9 * width * ENCODING.get(gtps, 1.0) * share
+    words = f"{gtps:g} GT/s x{width}, payload {payload_bytes} bytes; {source}"
+    return Ceiling(bps, Basis.COMPUTED, words)
 
 
-def check_pcie(port: Port, ports: Sequence[Port]) -> Check:
-    """Weigh the narrowest link above `port` against all of `ports` that share it.
-
-    `ok` up to 70 % of the link in 64-byte frames, `fail` if it cannot carry 1518-byte frames,
-    `warn` between; `unknown` behind Thunderbolt until a transfer was measured.
-    """
-    if not port.pci:
-        reason = "a virtual port" if port.virtual else f"an adapter on {port.bus or 'no known bus'}"
-        return _check(port, Verdict.NOT_APPLICABLE, f"{reason} has no PCI Express link", {})
-    evidence: Evidence = {"path": [_link_words(function) for function in port.pci]}
-    if tunnelled(port):
-        return _check(
-            port,
-            Verdict.UNKNOWN,
-            "behind Thunderbolt, where link figures prove nothing; a measured transfer would",
-            evidence,
-            "send line rate to this port and compare what was sent with what was stored",
-        )
-    unknown = [function.address for function in port.pci if usable_bps(function) is None]
-    if port.bus == "virtio" or (unknown and len(port.pci) == 1):
-        kind = "a paravirtual adapter" if port.bus == "virtio" else "an adapter in the chipset"
-        return _check(port, Verdict.NOT_APPLICABLE, f"{kind} has no PCI Express link", evidence)
-    if unknown:
-        summary = f"the kernel does not tell the PCI Express link of {', '.join(unknown)}"
-        return _check(port, Verdict.UNKNOWN, summary, evidence)
-    if port.speed_bps is None:
-        summary = "how much the PCI Express link must carry is not known without a link speed"
-        return _check(port, Verdict.UNKNOWN, summary, evidence)
-    return _weigh(port, ports, evidence)
+def _link_share(gtps: float, payload_bytes: int) -> tuple[float, str]:
+    """The nearest figure that does not promise more: of that rate, with no larger payload."""
+    known = ceilings()
+    if gtps not in ENCODING:
+        return FLIT_SHARE, "PCI Express 6.0, flits"
+    # Nothing was published above 16 GT/s; the layers are the same up to 32 GT/s.
+    rate = min(gtps, max(entry.gtps for entry in known.link_share))
+    fitting = [
+        entry
+        for entry in known.link_share
+        if entry.gtps == rate and entry.payload_bytes <= payload_bytes
+    ]
+    return max(fitting, key=lambda entry: entry.payload_bytes).share, known.link_share_source.title
 
 
-def _weigh(port: Port, ports: Sequence[Port], evidence: Evidence) -> Check:
-    """Compare demand and ceiling at each hop; the fullest hop decides."""
-    _, fullest, speed_bps, ceiling_bps = max(
-        (speed_bps / ceiling_bps, hop, speed_bps, ceiling_bps)
-        for hop, function in enumerate(port.pci)
-        if (ceiling_bps := usable_bps(function))
-        and (speed_bps := _shared_speed_bps(port, hop, ports))
-    )
-    small_bps = pcie_demand_bps(speed_bps, SMALL_FRAME_BYTES)
-    large_bps = pcie_demand_bps(speed_bps, LARGE_FRAME_BYTES)
-    link = port.pci[fullest]
-    evidence |= {
-        "narrowest_link": link.address,
-        "link_gtps": link.link_gtps,
-        "link_width": link.link_width,
-        "usable_bps": int(ceiling_bps),
-        "line_rate_bps": speed_bps,
-        "demand_64_byte_frames_bps": int(small_bps),
-        "demand_1518_byte_frames_bps": int(large_bps),
-        "assumed_payload_bytes": ASSUMED_PAYLOAD_BYTES,
-    }
-    carries = f"{_link_words(link)} carries {rate_words(ceiling_bps)}"
-    remedy = "use a slot or an adapter with more or faster lanes, or capture fewer ports at once"
-    if large_bps > ceiling_bps:
-        summary = f"{carries}; line rate in 1518-byte frames takes {rate_words(large_bps)}"
-        return _check(port, Verdict.FAIL, summary, evidence, remedy)
-    summary = f"{carries}; line rate in 64-byte frames takes {rate_words(small_bps)}"
-    if small_bps > COMFORTABLE * ceiling_bps:
-        return _check(port, Verdict.WARN, summary, evidence, remedy)
-    return _check(port, Verdict.OK, summary, evidence)
+def tunnel_ceiling(generation: int, payload_bytes: int) -> tuple[str, Ceiling] | None:
+    """A tunnel's name and ceiling by its generation; None where nothing was published."""
+    for entry in ceilings().tunnel:
+        if entry.generation == generation:
+            bps = with_headers(entry.high_payload_gbps * 1e9, payload_bytes)
+            return entry.name, Ceiling(bps, Basis.PUBLISHED, entry.source)
+    return None
 
 
-def _shared_speed_bps(port: Port, hop: int, ports: Sequence[Port]) -> int:
-    """Speed of all ports together whose frames cross the link of `port` at `hop`."""
-    return sum(
-        other.speed_bps or 0
-        for other in {port.name: port, **{other.name: other for other in ports}}.values()
-        if _link(port, hop) in [_link(other, other_hop) for other_hop in range(len(other.pci))]
-    )
+class Hop(Struct, frozen=True):
+    """One link on the way, and the speed of all ports whose frames cross it."""
+
+    name: str
+    speed_bps: float
+    payload_bytes: int
+    ceiling: Ceiling | None  # None: not known
+
+    def load(self, frame_bytes: int) -> float:
+        """Demand by ceiling, in frames of that size; 0 where the ceiling is not known."""
+        if self.ceiling is None:
+            return 0.0
+        return self.demand_bps(frame_bytes) / self.ceiling.bps
+
+    def demand_bps(self, frame_bytes: int) -> float:
+        """Of all its ports together."""
+        return pcie_demand_bps(self.speed_bps, frame_bytes, self.payload_bytes)
 
 
-def _link(port: Port, hop: int) -> str:
-    """What names a link: functions of one adapter share theirs, each bridge has its own."""
-    address = port.pci[hop].address
-    return address.rpartition(".")[0] if hop == 0 else address
-
-
-def _link_words(function: PciFunction) -> str:
-    if function.link_gtps is None or function.link_width is None:
-        return f"{function.address} (link not known)"
-    return f"{function.address} ({function.link_gtps:g} GT/s x{function.link_width})"
-
-
-def _check(
-    port: Port, verdict: Verdict, summary: str, evidence: Evidence, remedy: str | None = None
-) -> Check:
-    return Check("port.pcie", port.name, verdict, summary, evidence, remedy)
+def limiting_hop(hops: Sequence[Hop], frame_bytes: int) -> Hop | None:
+    """The fullest hop whose ceiling is known."""
+    known = [hop for hop in hops if hop.ceiling is not None]
+    return max(known, key=lambda hop: hop.load(frame_bytes), default=None)

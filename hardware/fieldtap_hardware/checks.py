@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from fieldtap_hardware.budget import check_pcie
+from fieldtap_hardware.bandwidth import check_pcie
 from fieldtap_hardware.clock import ClockReading, check_timestamps, read_clock
 from fieldtap_hardware.engine import check_program, read_program
 from fieldtap_hardware.ports import Port

@@ -22,6 +22,15 @@ def read_text(path: Path) -> str | None:
         return None
 
 
+def read_bytes(path: Path, most_bytes: int) -> bytes | None:
+    """The first bytes of a binary attribute; None if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(most_bytes)
+    except OSError:
+        return None
+
+
 def clean_text(raw: bytes) -> str:
     """Text that is safe to show: a tab becomes a space, what else cannot be printed '?'."""
     text = raw.decode("utf-8", "replace").strip().replace("\t", " ")

@@ -87,6 +87,7 @@ def test_an_adapter_shows_its_link_and_those_up_to_the_root_port(tmp_path: Path)
         link_width=4,
         max_link_gtps=8.0,
         max_link_width=8,
+        payload_bytes=None,
         removable=False,
     )
     assert port.pci[0] == adapter

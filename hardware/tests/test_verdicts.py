@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from fieldtap_hardware.budget import check_pcie, pcie_demand_bps
+from fieldtap_hardware.bandwidth import Tunnel, Way, check_pcie
+from fieldtap_hardware.budget import Basis, Ceiling
 from fieldtap_hardware.checks import check_link, check_port, check_speed, run_checks
 from fieldtap_hardware.clock import ClockReading, check_timestamps, read_clock
 from fieldtap_hardware.engine import Program, check_program
@@ -29,6 +30,7 @@ ADAPTER = PciFunction(
     link_width=8,
     max_link_gtps=8.0,
     max_link_width=8,
+    payload_bytes=128,
     removable=False,
 )
 ROOT_PORT = replace(ADAPTER, address="0000:00:1c.0", device_id="8086:a110")
@@ -149,13 +151,6 @@ def test_a_driver_that_does_not_answer_leaves_stamps_unknown() -> None:
 # --- PCI Express ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("frame_bytes", "gbps"), [(64, 14.9), (128, 12.8), (256, 12.3), (1518, 12.0)]
-)
-def test_demand_agrees_with_the_published_model(frame_bytes: int, gbps: float) -> None:
-    assert pcie_demand_bps(10e9, frame_bytes) == pytest.approx(gbps * 1e9, rel=0.005)
-
-
 def ports_of_one_adapter(count: int, function: PciFunction) -> list[Port]:
     return [
         replace(
@@ -190,7 +185,7 @@ def test_a_narrow_link_further_up_decides() -> None:
     narrow = replace(ROOT_PORT, link_gtps=2.5, link_width=1)
     check = check_pcie(replace(PORT, pci=(ADAPTER, narrow)), [PORT])
     assert check.verdict is FAIL
-    assert check.evidence["narrowest_link"] == "0000:00:1c.0"
+    assert check.evidence["limiting_hop_1518_byte_frames"] == "0000:00:1c.0"
 
 
 def test_ports_behind_different_root_ports_do_not_share() -> None:
@@ -221,6 +216,72 @@ def test_behind_thunderbolt_no_link_figure_makes_a_verdict(
         replace(bridge, link_gtps=gtps, link_width=width),
     )
     assert check_pcie(replace(PORT, pci=path), [PORT]).verdict is UNKNOWN
+
+
+# Worked by hand. 10 Gb/s in 64-byte frames are 14,880,952 of 60 + 24 + 40.75 bytes, 14.85 Gb/s; in
+# 1518-byte frames 812,744 of 1514 + 12 * 24 + 40.75, 11.98 Gb/s with payloads of 128 bytes, and
+# 1514 + 6 * 24 + 40.75, 11.05 Gb/s with 256. 8 GT/s x4 are 8 * 4 * 128/130 * 0.9007 = 28.38 Gb/s.
+
+
+def bandwidth(
+    count: int, payload_bytes: int, gtps: float, width: int, generation: int | None = None
+) -> tuple[Verdict, object, object]:
+    """The verdict on ports of one adapter, and what limits them in 1518 and in 64-byte frames."""
+    function = replace(ADAPTER, link_gtps=gtps, link_width=width)
+    path: tuple[PciFunction, ...] = (function, ROOT_PORT)
+    way = Way()
+    if generation is not None:
+        path = (*path, replace(ADAPTER, address="0000:00:07.0", link_gtps=2.5, removable=True))
+        tunnel = Tunnel("0-1", "enclosure", generation)
+        way = Way(tunnels={f"eth{number}": tunnel for number in range(count)})
+    path = tuple(replace(one, payload_bytes=payload_bytes) for one in path)
+    together = [replace(PORT, name=f"eth{number}", pci=path) for number in range(count)]
+    checks = [check_pcie(port, together, way) for port in together]
+    assert len({check.verdict for check in checks}) == 1
+    keys = ("limiting_hop_1518_byte_frames", "limiting_hop_64_byte_frames")
+    large, small = (checks[0].evidence[key] for key in keys)
+    return checks[0].verdict, large, small
+
+
+def test_doubling_the_payload_size_moves_the_verdict() -> None:
+    assert bandwidth(5, 128, 8.0, 8)[0] is FAIL  # 59.9 of 56.75 Gb/s
+    assert bandwidth(5, 256, 8.0, 8)[0] is WARN  # 55.2 of 58.06 Gb/s
+
+
+def test_halving_the_width_moves_the_verdict() -> None:
+    assert bandwidth(2, 128, 8.0, 8)[0] is OK  # 29.7 of 56.75, 52 %
+    assert bandwidth(2, 128, 8.0, 4)[0] is WARN  # 29.7 of 28.38, but 23.96 in large frames
+    assert bandwidth(2, 128, 8.0, 2)[0] is FAIL  # 23.96 of 14.19
+
+
+def test_a_tunnel_on_the_way_moves_verdict_and_limiting_hop() -> None:
+    assert bandwidth(2, 128, 8.0, 8) == (OK, "0000:01:00", "0000:01:00")
+    # 20.7 Gb/s of payload are 24.58 Gb/s with the headers of 128-byte payloads: 23.96 is 97 %.
+    tunnel = "Thunderbolt 3 tunnel 0-1"
+    assert bandwidth(2, 128, 8.0, 8, generation=3) == (WARN, tunnel, tunnel)
+    assert bandwidth(1, 128, 8.0, 8, generation=3)[0] is OK  # 14.85 of 24.58, 60 %
+    # Thunderbolt 1: 7.3 Gb/s of payload are 8.67 Gb/s, below 11.98. Thunderbolt 2: 13.3 Gb/s.
+    assert bandwidth(1, 128, 8.0, 8, generation=1)[0] is FAIL
+    assert bandwidth(1, 128, 8.0, 8, generation=2)[0] is WARN
+    # The slot in the enclosure may be the narrower one: 5 GT/s x4 are 13.85 Gb/s.
+    assert bandwidth(1, 128, 5.0, 4, generation=3) == (WARN, "0000:01:00", "0000:01:00")
+
+
+def test_what_was_measured_replaces_what_was_published_or_is_not_known() -> None:
+    enclosure = replace(ADAPTER, address="0000:00:07.0", removable=True)
+    port = replace(PORT, pci=(*PORT.pci, enclosure))
+    measured = {"tunnel at 0000:00:07.0": Ceiling(40e9, Basis.MEASURED, "18 Gb/s looped back")}
+    assert check_pcie(port, [port]).verdict is UNKNOWN
+    check = check_pcie(port, [port], Way(measured=measured))
+    assert check.verdict is OK
+    assert "carries 40 Gb/s measured (18 Gb/s looped back)" in str(check.evidence["hops"])
+
+
+def test_a_known_hop_that_is_too_narrow_fails_beside_an_unknown_one() -> None:
+    enclosure = replace(ADAPTER, address="0000:00:07.0", removable=True)
+    narrow = replace(ADAPTER, link_gtps=5.0, link_width=1)
+    port = replace(PORT, pci=(narrow, enclosure))
+    assert check_pcie(port, [port]).verdict is FAIL
 
 
 def test_a_link_of_unknown_figures_or_load_is_unknown_and_without_a_link_there_is_none() -> None:

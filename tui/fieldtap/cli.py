@@ -12,7 +12,7 @@ import msgspec
 from fieldtap_core.messages import CaptureStatus
 from fieldtap_core.reports import CaptureReport
 
-from fieldtap import captures, lab, machine, sessions, words
+from fieldtap import captures, cli_hardware, lab, machine, sessions, words
 from fieldtap.failures import CHECK_FAILED, DONE
 from fieldtap.linktest.commands import linktest
 
@@ -81,8 +81,20 @@ def ports(as_json: bool) -> None:
     type=click.Path(path_type=Path),
     help="Where captures go (the appliance's folder, else this one).",
 )
+@click.option(
+    "--explain",
+    "recording",
+    nargs=2,
+    metavar="TOOL FILE",
+    help="Read a recorded output of TOOL (sfupdate, ethtool-i, pmc, ...) instead; FILE - is stdin.",
+)
 @json_option
-def check(names: tuple[str, ...], directory: Path | None, as_json: bool) -> int:
+def check(
+    names: tuple[str, ...],
+    directory: Path | None,
+    recording: tuple[str, str] | None,
+    as_json: bool,
+) -> int:
     """Judge ports, disk and engine: can this machine do the job?
 
     Without PORT, every port but virtual ones that are down. Exits with 3 when a check fails.
@@ -90,7 +102,10 @@ def check(names: tuple[str, ...], directory: Path | None, as_json: bool) -> int:
     \b
     fieldtap check eth2 eth3
     fieldtap check --dir /media/disk --json
+    fieldtap check --explain ethtool-i eth2.txt --json
     """
+    if recording is not None:
+        return cli_hardware.show_recording(*recording, as_json=as_json)
     report = machine.check(names, directory)
     if as_json:
         _print_json(report)
@@ -281,6 +296,18 @@ def generate(options: tuple[str, ...]) -> int:
 
 @commands.command(context_settings=PASS_ON, add_help_option=False)
 @options_argument
+def reflect(options: tuple[str, ...]) -> int:
+    """Send test frames back from the far end of a link: ft-reflect, in the foreground.
+
+    \b
+    fieldtap reflect -i eth2 --duration 600
+    fieldtap reflect --help
+    """
+    return captures.become("ft-reflect", options)
+
+
+@commands.command(context_settings=PASS_ON, add_help_option=False)
+@options_argument
 def extract(options: tuple[str, ...]) -> int:
     """Take frames out of captures by time, filter or flow: ft-extract.
 
@@ -315,3 +342,5 @@ def verify(directory: Path, as_json: bool) -> int:
 
 
 commands.add_command(linktest)
+commands.add_command(cli_hardware.firmware)
+commands.add_command(cli_hardware.license_)

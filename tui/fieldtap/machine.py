@@ -36,7 +36,7 @@ def capture_dir() -> Path:
 
 def check(names: Sequence[str], directory: Path | None) -> Report:
     """Judge the ports called `names` (none: all but idle virtual ones), disk and engine."""
-    programs = [_program(name) for name in ("ft-capture", "ft-generate")]
+    programs = [_program(name) for name in ("ft-capture", "ft-generate", "ft-reflect")]
     chosen = ports(names) if names else worth_checking(ports())
     return run_checks(chosen, directory or capture_dir(), programs)
 

@@ -5,8 +5,11 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from fieldtap_core.survey import Engine
+from fieldtap_hardware.explain import Explanation
+from fieldtap_hardware.firmware import Firmware
+from fieldtap_hardware.licenses import License
 from fieldtap_hardware.ports import Port
-from fieldtap_hardware.verdicts import Report
+from fieldtap_hardware.verdicts import Check, Report
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -78,6 +81,66 @@ def verdict_text(verdict: str) -> Text:
     """A verdict as glyph, word and colour: never by colour alone."""
     glyph, style = GLYPHS[verdict]
     return Text.assemble((f"  {glyph} {verdict.replace('_', ' ')}", style))
+
+
+def print_explanation(explanation: Explanation) -> None:
+    """Print a recorded output's items, a value a line, then the verdict."""
+    console = _console()
+    for item in explanation.items:
+        console.print(Text(f"\n{item.subject}", style="bold"))
+        for key, value in item.values.items():
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            console.print(Text(f"  {key}: {shown}"), soft_wrap=True)
+    reason = f"  {explanation.reason}" if explanation.reason else ""
+    line = Text("\nverdict ").append(verdict_text(explanation.verdict)).append(reason)
+    console.print(line, soft_wrap=True)
+
+
+def print_firmware(found: Sequence[tuple[Firmware, Check]]) -> None:
+    """Print the firmware of each port or device, a line each, then what to do."""
+    rows = [
+        (
+            firmware.subject,
+            firmware.adapter or "-",
+            firmware.running or "-",
+            firmware.stored or "-",
+            firmware.channel,
+            verdict_text(check.verdict),
+        )
+        for firmware, check in found
+    ]
+    if not rows:
+        _console().print("no adapter with firmware of its own is here")
+        return
+    _print(("port", "adapter", "running", "stored", "by", "verdict"), rows)
+    _print_remedies(check for _, check in found)
+
+
+def print_licenses(found: Sequence[tuple[License, Check]]) -> None:
+    """Print the licences of each port, a line a feature, then what to do."""
+    rows = [
+        (
+            license_.port,
+            license_.adapter or "-",
+            license_.feature,
+            license_.state,
+            license_.reason,
+            verdict_text(check.verdict),
+        )
+        for license_, check in found
+    ]
+    if not rows:
+        _console().print("no adapter here takes licences")
+        return
+    _print(("port", "adapter", "feature", "state", "how it is known", "verdict"), rows)
+    _print_remedies(check for _, check in found)
+
+
+def _print_remedies(checks: Iterable[Check]) -> None:
+    for check in checks:
+        if check.remedy and check.verdict != "ok":
+            text = f"{check.subject}: {check.summary}\n    → {check.remedy}"
+            _console().print(Text(text), soft_wrap=True)
 
 
 def print_engines(engines: Sequence[Engine]) -> None:

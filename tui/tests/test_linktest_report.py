@@ -5,7 +5,9 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
+import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
+FROZEN = Path(__file__).parents[2] / "build/frozen/fieldtap/fieldtap"
 MakeReport = Callable[[str], LinktestReport]
 
 HOSTILE = (
@@ -205,6 +208,17 @@ def test_an_old_report_is_shown_and_made_into_a_page_anew(
     assert run(["linktest", "report", str(saved.json), "--html", str(again)]) == 1
     assert run(["linktest", "report", str(tmp_path / "none.json")]) == 1
     assert all(len(line) for line in capsys.readouterr().err.splitlines())
+
+
+def test_the_frozen_console_has_templates_and_plots(saved: Saved, tmp_path: Path) -> None:
+    if not os.access(FROZEN, os.X_OK):
+        pytest.skip("the console is not frozen: run `make freeze`")
+    page = tmp_path / "page.html"
+    command: list[str | Path] = [FROZEN, "linktest", "report", saved.json, "--html", page]
+    subprocess.run(command, check=True, env={}, timeout=60)
+    shown = Page(page.read_text(), [])
+    assert shown.tables["throughput"][0]["rate_pps"] == "4960317.46031746"
+    assert shown.tags.count("svg") == Page(saved.html.read_text(), []).tags.count("svg")
 
 
 LEAVES = st.one_of(

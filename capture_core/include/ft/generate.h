@@ -18,7 +18,8 @@ struct ft_generate_settings {
 	struct ft_rate rate;
 	bool rate_given;      /* a replay without a rate keeps the file's timing */
 	uint64_t count;	      /* 0: no limit */
-	uint64_t duration_ns; /* 0: no limit */
+	uint64_t duration_ns; /* 0: a day at most */
+	const char *force;    /* this output may be in use; NULL: none may */
 	const char *replay;   /* NULL: generate frames */
 	const char *filter;   /* of the replay; NULL: every frame */
 	const char *report;   /* NULL: none */

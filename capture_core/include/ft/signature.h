@@ -13,20 +13,12 @@
 #define FT_SIGNATURE_H
 
 #include <arpa/inet.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-/* Room at the end of the UDP payload: the complement and the signature. */
-#define FT_SIGNATURE_ROOM_BYTES 18u
-
-/* Where in that room. */
-#define FT_SIGNATURE_MAGIC_AT	 2u
-#define FT_SIGNATURE_VERSION_AT	 4u
-#define FT_SIGNATURE_RUN_AT	 5u
-#define FT_SIGNATURE_STREAM_AT	 6u
-#define FT_SIGNATURE_SEQUENCE_AT 8u
-#define FT_SIGNATURE_SENT_AT	 12u
+#include "ft/signature_layout.h"
 
 #define FT_SIGNATURE_SENT_MASK ((1ull << 48) - 1)
 
@@ -40,6 +32,7 @@ struct ft_signature {
 	uint16_t stream;
 	uint32_t sequence;
 	uint64_t sent_ns; /* UTC, the low 48 bits: wraps after 78 hours */
+	bool reflected;	  /* by ft-reflect: since `sent_ns` it went there and back */
 };
 
 enum ft_signature_verdict {

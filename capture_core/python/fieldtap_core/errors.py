@@ -21,6 +21,10 @@ class RefusedError(EngineError):
     """The engine understood the request and said no."""
 
 
+class MalformedError(EngineError):
+    """A file that the engine writes does not read as one: it was damaged or changed."""
+
+
 class StartError(EngineError):
     """An engine program was started and ended, or did not get ready.
 

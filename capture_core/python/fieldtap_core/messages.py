@@ -119,7 +119,43 @@ class GenerateStatus(_Run, frozen=True, kw_only=True, tag="ft-generate"):
     rx: Received | None
 
 
-Status = CaptureStatus | GenerateStatus
+class Refused(msgspec.Struct, frozen=True):
+    """Frames that a reflector left to the host, by the reason."""
+
+    foreign: Count
+    group: Count
+    reflected: Count
+    fragment: Count
+    bad_length: Count
+
+
+class Returned(msgspec.Struct, frozen=True):
+    """What a port's own counters say of all that it sent since a reflector's start, in frames."""
+
+    source: str
+    sent: Count
+    dropped: Count
+
+
+class ReflectStatus(_Run, frozen=True, kw_only=True, tag="ft-reflect"):
+    """`status/1` of ft-reflect. `seen` is `reflected`, `capped` and all of `refused` together.
+
+    `cap_pps` is null without a cap; `bytes` are of the frames that were reflected.
+    """
+
+    port: str
+    mode: str
+    cap_pps: float | None
+    duration_s: float
+    seen: Count
+    reflected: Count
+    bytes: Count
+    capped: Count
+    refused: Refused
+    wire: Returned
+
+
+Status = CaptureStatus | GenerateStatus | ReflectStatus
 
 
 class RpcError(msgspec.Struct, frozen=True):

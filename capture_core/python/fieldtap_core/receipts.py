@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from fieldtap_core.errors import EngineError
+from fieldtap_core.errors import EngineError, MalformedError
 from fieldtap_core.messages import Count, Dropped
 from fieldtap_core.programs import find_program
 
@@ -55,6 +55,7 @@ class ReceiptFile(msgspec.Struct, frozen=True):
     late: Count = 0
     first_sequence: Count | None = None
     last_sequence: Count | None = None
+    complete: bool = True
 
 
 class Expired(msgspec.Struct, frozen=True):
@@ -146,11 +147,11 @@ class _Walks(msgspec.Struct, frozen=True):
 
 
 def parse(data: bytes, kind: type[Read], path: Path) -> Read:
-    """Read one object; `path` is for the error. Raises `EngineError`."""
+    """Read one object; `path` is for the error. Raises `MalformedError`."""
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise EngineError(f"{path} is not what it should be: {error}") from None
+        raise MalformedError(f"{path} is not what it should be: {error}") from None
 
 
 def walk(path: Path) -> Walk:

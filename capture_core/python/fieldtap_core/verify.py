@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from fieldtap_core import receipts, signing
-from fieldtap_core.errors import EngineError
+from fieldtap_core.errors import EngineError, MalformedError
 from fieldtap_core.receipts import Receipt, ReceiptFile, ReceiptPort, Session, Walk
 from fieldtap_core.signing import Signature
 
@@ -83,7 +83,11 @@ def open_session(path: Path) -> SessionDir:
 
 def verify(path: Path, progress: Callable[[Path], None] = lambda _: None) -> list[Finding]:
     """Walk every file of the session at `path` and judge it. Raises `EngineError`."""
-    opened = open_session(path)
+    try:
+        opened = open_session(path)
+    except MalformedError as error:
+        remedy = "find an untouched copy; the files can be walked alone: ft-extract --verify FILE"
+        return [Finding("session.readable", path.name, "fail", str(error), {}, remedy)]
     walks = {}
     for name in opened.names:
         if not name.endswith(".partial"):
@@ -208,10 +212,7 @@ def _lost(port: ReceiptPort) -> int:
 def _judge_ledger(receipt: Receipt) -> Iterator[Finding]:
     """Add it up again."""
     report = receipt.report
-    lost = sum(port.dropped.total() for port in report.ports)
-    if lost != report.lost:
-        text = f"it says {report.lost:,} frames lost, and its ports say {lost:,}"
-        yield Finding("receipt.lost", receipts.RECEIPT_NAME, "fail", text)
+    yield _judge_losses(report.lost, sum(port.dropped.total() for port in report.ports))
     if report.balanced is not True:
         verdict: Word = "unknown" if report.balanced is None else "fail"
         text = "the capture itself says that its ledger does not balance"
@@ -229,6 +230,18 @@ def _judge_ledger(receipt: Receipt) -> Iterator[Finding]:
             {"offered": port.offered, "accounted_for": total},
             None if holds else "do not trust this receipt",
         )
+
+
+def _judge_losses(said: int, lost: int) -> Finding:
+    """A true receipt may tell of losses: they are never passed over."""
+    name, check, evidence = receipts.RECEIPT_NAME, "receipt.lost", {"lost": said, "by_ports": lost}
+    if lost != said:
+        text = f"it says {said:,} frames lost, and its ports say {lost:,}"
+        return Finding(check, name, "fail", text, {**evidence}, "do not trust this receipt")
+    if lost == 0:
+        return Finding(check, name, "ok", "no frame was lost", {**evidence})
+    remedy = "the receipt's ports say at which stage; statistics blocks in the files say when"
+    return Finding(check, name, "warn", f"{lost:,} frames were lost", {**evidence}, remedy)
 
 
 def _judge_totals(receipt: Receipt, walks: Mapping[str, Walk]) -> Iterator[Finding]:
@@ -328,6 +341,10 @@ def _judge_file(
         )
     if file is None:
         return
+    if not file.complete:
+        text = "the capture could not complete it: its disk was full or failed"
+        remedy = "the receipt's alarms say when; frames after that are in its ledger as dropped"
+        yield Finding("file.complete", name, "warn", text, {}, remedy)
     yield _same("file.size", name, "bytes long", walk.size_bytes, file.size_bytes)
     yield _same("file.packets", name, "packets", walk.packets, file.packets)
     yield _same("file.bytes", name, "captured bytes", walk.bytes, file.bytes)

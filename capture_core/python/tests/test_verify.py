@@ -80,11 +80,12 @@ def a_session(
     receipt: bool = True,
     stored: int = 2 * PACKETS,
     dropped: Dropped = NONE_DROPPED,
+    lost: int = 0,
 ) -> SessionDir:
     port = ReceiptPort("eth2", 2 * PACKETS, stored, 0, 0, dropped, 60 * stored)
     files = tuple(a_file(name) for name in NAMES)
     report = ReceiptReport(
-        "fieldtap.capture-report/1", balanced=True, lost=0, ports=(port,), files=files
+        "fieldtap.capture-report/1", balanced=True, lost=lost, ports=(port,), files=files
     )
     said = Receipt("fieldtap.receipt/1", ID, report, SHA256) if receipt else None
     session = Session("fieldtap.session/1", ID, "tap", 0)
@@ -156,6 +157,23 @@ def test_frames_that_the_capture_lost_are_told_with_its_ledger() -> None:
     opened = a_session(stored=2 * PACKETS - 7, dropped=Dropped(0, 3, 0, 4))
     (ledger,) = [f for f in verify.judge(opened, WALKS) if f.id == "receipt.ledger"]
     assert ledger.summary == "200 frames offered, 200 accounted for, 7 of them lost"
+
+
+def test_a_true_receipt_of_a_capture_that_lost_frames_is_no_more_than_a_warning() -> None:
+    found = verify.judge(a_session(dropped=Dropped(7, 0, 0, 0), lost=7), WALKS)
+    assert ("receipt.lost", "receipt.json", "warn") in bad(found)
+    found = verify.judge(a_session(dropped=Dropped(7, 0, 0, 0), lost=6), WALKS)
+    assert ("receipt.lost", "receipt.json", "fail") in bad(found)
+
+
+def test_a_file_that_the_capture_could_not_complete_is_told() -> None:
+    opened = a_session()
+    assert opened.receipt is not None
+    files = (msgspec.structs.replace(a_file(NAMES[0]), complete=False), a_file(NAMES[1]))
+    report = msgspec.structs.replace(opened.receipt.report, files=files)
+    receipt = msgspec.structs.replace(opened.receipt, report=report)
+    opened = SessionDir(opened.path, opened.session, receipt, KNOWN, NAMES, SHA256)
+    assert bad(verify.judge(opened, WALKS)) == {("file.complete", NAMES[0], "warn")}
 
 
 def test_statistics_in_the_files_that_say_otherwise_are_found() -> None:

@@ -3,8 +3,10 @@
 #include "ft/generate.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
+#include <math.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +17,7 @@
 #include "ft/counters.h"
 #include "ft/report.h"
 #include "gen/generate_run.h"
+#include "port/inuse.h"
 
 #define PROGRAM "ft-generate"
 
@@ -27,6 +30,9 @@
 #define CONFIRM_NS (2 * FT_NS_PER_SECOND)
 /* Frames that the port took but did not send are made up for so often. */
 #define TOP_UP_ROUNDS 3u
+/* No run is without an end: one that is given no duration takes no longer than this. */
+#define LONGEST_S  86400u
+#define LONGEST_NS (LONGEST_S * FT_NS_PER_SECOND)
 
 /* Asked before each reading of the capture: a FIFO that nobody fills must not outlast Ctrl-C. */
 static bool may_read(void *context, int fd)
@@ -116,6 +122,21 @@ static int create_input(struct ft_generate_run *run, struct ft_error *error)
 	return rc;
 }
 
+/* Tell now what would end unfinished after a day. */
+static int bound_time(struct ft_generate_run *run, struct ft_error *error)
+{
+	const struct ft_generate_settings *settings = run->settings;
+	double seconds = run->requested_pps > 0 ? (double)run->asked / run->requested_pps : 0;
+
+	run->sender.duration_ns = settings->duration_ns != 0 ? settings->duration_ns : LONGEST_NS;
+	if (settings->duration_ns == 0 && seconds > LONGEST_S)
+		return ft_fail(error, -EINVAL,
+			       "--rate: %" PRIu64 " frames take %.0f hours at it, and a run is "
+			       "ended after 24; raise the rate, or give --duration %.0f too",
+			       run->asked, seconds / 3600, ceil(seconds));
+	return 0;
+}
+
 /* Everything that can be judged without opening a port. */
 static int prepare(struct ft_generate_run *run, struct ft_error *error)
 {
@@ -125,6 +146,9 @@ static int prepare(struct ft_generate_run *run, struct ft_error *error)
 	if (rc == 0)
 		rc = ft_transmit_create(settings->output, &run->transmit, error);
 	if (rc == 0)
+		rc = ft_inuse_check("-o", run->transmit.device, run->transmit.ifindex,
+				    settings->force, error);
+	if (rc == 0)
 		rc = create_input(run, error);
 	if (rc == 0)
 		rc = ft_pace_set(&run->pace, &settings->rate, run->transmit.speed_bps, error);
@@ -132,8 +156,7 @@ static int prepare(struct ft_generate_run *run, struct ft_error *error)
 		rc = settings->replay != NULL ? prepare_replay(run, error)
 					      : prepare_stream(run, error);
 	run->sender.transmit = &run->transmit;
-	run->sender.duration_ns = settings->duration_ns;
-	return rc;
+	return rc == 0 ? bound_time(run, error) : rc;
 }
 
 static int open_input(struct ft_generate_run *run, struct ft_error *error)
@@ -243,7 +266,8 @@ static int top_up(struct ft_generate_run *run, struct ft_error *error)
 
 	for (unsigned round = 0; rc == 0 && round < TOP_UP_ROUNDS; round++) {
 		if (run->failed || run->settings->replay != NULL || run->tx_frames >= run->asked ||
-		    atomic_load(&run->sender.stop) || run->sender.behind)
+		    atomic_load(&run->sender.stop) || run->sender.behind ||
+		    !ft_generate_submitted_all(run))
 			break;
 		before = run->tx_frames;
 		run->sender.limit += run->asked - run->tx_frames;

@@ -50,6 +50,9 @@ struct ft_generate_run {
  */
 uint64_t ft_generate_lost(const struct ft_generate_run *run);
 
+/* Whether the frames asked for were all handed to the port before the time was up. */
+bool ft_generate_submitted_all(const struct ft_generate_run *run);
+
 /* Answer clients until the sender has ended or something stops the run; returns why. */
 const char *ft_generate_wait(struct ft_generate_run *run);
 

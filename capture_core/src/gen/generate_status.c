@@ -23,6 +23,11 @@ uint64_t ft_generate_lost(const struct ft_generate_run *run)
 	return run->tx_frames > accounted ? run->tx_frames - accounted : 0;
 }
 
+bool ft_generate_submitted_all(const struct ft_generate_run *run)
+{
+	return ft_count_read(&run->sender.submitted) >= run->sender.limit;
+}
+
 /* While frames are on their way: those that later ones have overtaken. */
 static uint64_t lost_so_far(const struct ft_generate_run *run)
 {
@@ -131,7 +136,7 @@ static const char *tick(void *engine)
 	if (atomic_load_explicit(&run->sender.ended, memory_order_acquire)) {
 		if (run->sender.result != 0)
 			return "port lost";
-		return run->asked != 0 || run->settings->replay != NULL ? "count" : "duration";
+		return ft_generate_submitted_all(run) ? "count" : "duration";
 	}
 	if (run->input != NULL && atomic_load_explicit(&run->receiver.ended, memory_order_acquire))
 		return "port lost";
@@ -161,6 +166,9 @@ static void judge(const struct ft_generate_run *run, char *text, size_t bytes)
 			 submitted);
 	else if (run->sender.behind)
 		snprintf(text, bytes, "the port could not keep the rate asked for");
+	else if (run->sender.limit != UINT64_MAX && !ft_generate_submitted_all(run))
+		snprintf(text, bytes, "the time was up after %" PRIu64 " of %" PRIu64 " frames",
+			 submitted, asked);
 	else if (run->tx_frames < asked || run->tx_frames < submitted)
 		snprintf(text, bytes, "port %s confirmed %" PRIu64 " of %" PRIu64 " frames",
 			 run->transmit.device, run->tx_frames,

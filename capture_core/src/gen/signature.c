@@ -9,13 +9,11 @@
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
-#include <stdbool.h>
 #include <sys/random.h>
 
 #include "gen/checksum.h"
 
 #define MAGIC	  0xf7a9u
-#define VERSION	  (1u << 4)
 #define VLAN_TAG  4u
 #define MAX_TAGS  8u
 #define QINQ_9100 0x9100u /* tags of before 802.1ad, still sold */
@@ -37,7 +35,7 @@ void ft_signature_prepare(uint8_t *room, const struct ft_signature_run *run, uin
 
 	memset(room, 0, FT_SIGNATURE_ROOM_BYTES);
 	memcpy(room + FT_SIGNATURE_MAGIC_AT, &be_magic, sizeof(be_magic));
-	room[FT_SIGNATURE_VERSION_AT] = VERSION;
+	room[FT_SIGNATURE_VERSION_AT] = FT_SIGNATURE_VERSION;
 	room[FT_SIGNATURE_RUN_AT] = run->id;
 	memcpy(room + FT_SIGNATURE_STREAM_AT, &be_stream, sizeof(be_stream));
 }
@@ -107,13 +105,15 @@ enum ft_signature_verdict ft_signature_read(const uint8_t *frame, size_t bytes,
 {
 	const uint8_t *ip = find_ipv4(frame, bytes), *udp, *room;
 	size_t udp_bytes;
+	uint8_t flags;
 
 	udp = ip != NULL ? find_udp(ip, (size_t)(frame + bytes - ip), &udp_bytes) : NULL;
 	if (udp == NULL || udp_bytes < sizeof(struct udphdr) + FT_SIGNATURE_ROOM_BYTES)
 		return FT_SIGNATURE_FOREIGN;
 	room = udp + udp_bytes - FT_SIGNATURE_ROOM_BYTES;
+	flags = room[FT_SIGNATURE_VERSION_AT] ^ FT_SIGNATURE_VERSION;
 	if (be16(room + FT_SIGNATURE_MAGIC_AT) != (MAGIC ^ run->secret) ||
-	    room[FT_SIGNATURE_VERSION_AT] != VERSION || room[FT_SIGNATURE_RUN_AT] != run->id)
+	    (flags & ~FT_SIGNATURE_REFLECTED) != 0 || room[FT_SIGNATURE_RUN_AT] != run->id)
 		return FT_SIGNATURE_FOREIGN;
 	if (ft_checksum_fold(ft_checksum_add(0, room, FT_SIGNATURE_ROOM_BYTES)) != 0xffff ||
 	    !udp_is_intact(ip, udp, udp_bytes))
@@ -122,5 +122,6 @@ enum ft_signature_verdict ft_signature_read(const uint8_t *frame, size_t bytes,
 	signature->sequence = be32(room + FT_SIGNATURE_SEQUENCE_AT);
 	signature->sent_ns = (uint64_t)be16(room + FT_SIGNATURE_SENT_AT) << 32 |
 			     be32(room + FT_SIGNATURE_SENT_AT + 2);
+	signature->reflected = flags != 0;
 	return FT_SIGNATURE_VALID;
 }

@@ -53,10 +53,9 @@ static void read_statistics(struct ft_afpacket_queue *queue)
 	queue->counts.dropped_kernel += stats.tp_drops;
 }
 
-/* The ring was full at some time since the last reading: say so at the next frame. */
-static void count_lost_before(struct ft_afpacket_queue *queue)
+/* Say at the next frame what was lost before it. */
+static void tell_lost(struct ft_afpacket_queue *queue)
 {
-	read_statistics(queue);
 	queue->lost_before += queue->counts.dropped_kernel - queue->dropped_told;
 	queue->dropped_told = queue->counts.dropped_kernel;
 }
@@ -73,8 +72,10 @@ static bool open_block(struct ft_afpacket_queue *queue)
 	queue->left = block->hdr.bh1.num_pkts;
 	queue->next =
 		(struct tpacket3_hdr *)((uint8_t *)block + block->hdr.bh1.offset_to_first_pkt);
-	if (status & TP_STATUS_LOSING)
-		count_lost_before(queue);
+	if (status & TP_STATUS_LOSING) {
+		read_statistics(queue);
+		tell_lost(queue);
+	}
 	if (queue->left == 0)
 		close_block(queue);
 	return queue->left > 0;
@@ -168,7 +169,12 @@ int ft_afpacket_receive(struct ft_port *port, unsigned index, struct ft_frame *f
 	unsigned count;
 
 	if (queue->left == 0 && !open_block(queue)) {
-		int rc = wait_for_block(port, queue, timeout_ms, error);
+		int rc;
+
+		/* A reading of the counts clears the mark of the next block. All that came before
+		 * the loss has been taken by now. */
+		tell_lost(queue);
+		rc = wait_for_block(port, queue, timeout_ms, error);
 
 		if (rc != 0 || !open_block(queue))
 			return rc;

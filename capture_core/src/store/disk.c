@@ -45,13 +45,13 @@ int ft_disk_open(struct ft_disk *disk, unsigned slots, int wake_fd, struct ft_er
 	return 0;
 }
 
-int ft_disk_begin(struct ft_disk *disk)
+int ft_disk_begin(struct ft_disk *disk, struct ft_error *error)
 {
 	/* As io_uring_enable_rings does, which the library of Debian 12 declares but lacks. */
-	return syscall(SYS_io_uring_register, disk->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS,
-		       NULL, 0) < 0
-		       ? -errno
-		       : 0;
+	if (syscall(SYS_io_uring_register, disk->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
+		    0) < 0)
+		return ft_fail(error, -errno, "cannot write by io_uring: %s", strerror(errno));
+	return 0;
 }
 
 void ft_disk_close(struct ft_disk *disk)

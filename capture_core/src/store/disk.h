@@ -55,7 +55,7 @@ struct ft_disk {
 /* `slots`: how many different chunks there are. `wake_fd` is an eventfd that ends a wait. */
 int ft_disk_open(struct ft_disk *disk, unsigned slots, int wake_fd, struct ft_error *error);
 /* By the thread that will use it, first of all. */
-int ft_disk_begin(struct ft_disk *disk);
+int ft_disk_begin(struct ft_disk *disk, struct ft_error *error);
 void ft_disk_close(struct ft_disk *disk);
 
 static inline bool ft_disk_is_full(const struct ft_disk *disk)

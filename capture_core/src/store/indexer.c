@@ -352,9 +352,8 @@ void ft_indexer_join(struct ft_indexer *indexer)
 	pthread_join(indexer->thread, NULL);
 }
 
-void ft_indexer_expect(struct ft_indexer *indexer, struct ft_file *file)
+void ft_indexer_expect(struct ft_indexer *indexer)
 {
-	(void)file;
 	while (atomic_load_explicit(&indexer->open_files, memory_order_acquire) >= MAX_OPEN_FILES)
 		usleep(1000);
 	atomic_fetch_add_explicit(&indexer->open_files, 1, memory_order_relaxed);

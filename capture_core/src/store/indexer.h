@@ -53,7 +53,7 @@ void ft_indexer_join(struct ft_indexer *indexer);
 void ft_indexer_close(struct ft_indexer *indexer);
 
 /* By the writer thread: a file was opened. Waits while too many are still to be closed. */
-void ft_indexer_expect(struct ft_indexer *indexer, struct ft_file *file);
+void ft_indexer_expect(struct ft_indexer *indexer);
 /* A chunk that is on disk (`chunk->written_to`), or of which nothing is (used_bytes 0). */
 void ft_indexer_pass_chunk(struct ft_indexer *indexer, struct ft_chunk *chunk);
 /* A file whose last byte is on disk; the indexer frees it. */

@@ -9,7 +9,6 @@
 #include "store/writer.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -17,43 +16,9 @@
 
 #include "ft/clock.h"
 #include "store/shorten.h"
+#include "store/writer_run.h"
 
 #define SYNC_EVERY_NS (FT_WRITER_SYNC_MS * FT_NS_PER_MS)
-#define WAIT_MS	      100
-
-static bool has_failed(const struct ft_writer *writer)
-{
-	return atomic_load_explicit(&writer->failed, memory_order_relaxed);
-}
-
-/* The sentence is in writer->error. */
-static void fail(struct ft_writer *writer)
-{
-	/* Release: the error's text before the flag. */
-	atomic_store_explicit(&writer->failed, true, memory_order_release);
-}
-
-static void note_stored(struct ft_writer *writer, const struct ft_chunk *chunk)
-{
-	struct ft_pool *pool = chunk->pool;
-	uint64_t frames = ft_chunk_frames(chunk);
-
-	if (frames == 0)
-		return;
-	ft_count_add(&pool->ledger->stored, frames);
-	ft_count_add(&pool->ledger->stored_bytes, chunk->frame_bytes);
-	for (unsigned i = 0; i < FT_PORT_MAX_INTERFACES; i++)
-		pool->stored[i] += chunk->frames[i];
-	if (writer->first_ns == 0 || chunk->first_ns < writer->first_ns)
-		writer->first_ns = chunk->first_ns;
-	if (chunk->last_ns > writer->last_ns)
-		writer->last_ns = chunk->last_ns;
-}
-
-static void note_dropped(struct ft_chunk *chunk)
-{
-	ft_count_add(&chunk->pool->ledger->dropped_disk, ft_chunk_frames(chunk));
-}
 
 /* Nothing of it is written. Only the indexer gives chunks of files back: a ring has one producer.
  */
@@ -95,7 +60,7 @@ static int open_file(struct ft_writer *writer, uint64_t number)
 		return rc;
 	writer->file->hashed = writer->hashed;
 	writer->file->expected_bytes = writer->expected_bytes;
-	ft_indexer_expect(writer->indexer, writer->file);
+	ft_indexer_expect(writer->indexer);
 	atomic_store_explicit(&writer->file_number, number, memory_order_relaxed);
 	return write_header(writer, writer->file);
 }
@@ -129,19 +94,19 @@ static void place(struct ft_writer *writer, struct ft_chunk *chunk)
 	uint64_t room = 0;
 
 	if (atomic_load_explicit(&writer->out_of_space, memory_order_relaxed) &&
-	    !has_failed(writer)) {
+	    !ft_writer_has_failed(writer)) {
 		ft_fail(&writer->error, -ENOSPC,
 			"%s: less free space than -b free: asks for, and no older file to expire",
 			writer->path);
-		fail(writer);
+		ft_writer_fail(writer);
 	}
-	if (!has_failed(writer))
+	if (!ft_writer_has_failed(writer))
 		room = ft_file_make_room(file, chunk->used_bytes, &writer->error);
 	if (room < chunk->used_bytes) {
 		uint64_t cut = ft_chunk_shorten(chunk, room, writer->pcapng, FT_CHUNK_ALIGNMENT);
 
 		ft_count_add(&chunk->pool->ledger->dropped_disk, cut);
-		fail(writer);
+		ft_writer_fail(writer);
 	}
 	if (chunk->used_bytes == 0) {
 		pass_unwritten(writer, chunk);
@@ -174,8 +139,8 @@ static struct ft_chunk *next_chunk(struct ft_writer *writer, unsigned pool)
 	if (chunk == NULL)
 		chunk = ft_ring_pop(&writer->pools[pool]->filled);
 	writer->waiting[pool] = chunk;
-	if (chunk == NULL ||
-	    (writer->file != NULL && !has_failed(writer) && chunk->file > writer->file->number))
+	if (chunk == NULL || (writer->file != NULL && !ft_writer_has_failed(writer) &&
+			      chunk->file > writer->file->number))
 		return NULL;
 	writer->waiting[pool] = NULL;
 	return chunk;
@@ -207,7 +172,7 @@ static void turn_to_next_file(struct ft_writer *writer)
 
 	close_file(writer);
 	if (open_file(writer, number) != 0)
-		fail(writer);
+		ft_writer_fail(writer);
 }
 
 static bool place_round(struct ft_writer *writer)
@@ -225,10 +190,10 @@ static bool place_round(struct ft_writer *writer)
 			place(writer, chunk);
 			continue;
 		}
-		note_dropped(chunk);
+		ft_writer_note_dropped(chunk);
 		pass_unwritten(writer, chunk);
 	}
-	if (!any && writer->file != NULL && !has_failed(writer) &&
+	if (!any && writer->file != NULL && !ft_writer_has_failed(writer) &&
 	    writer->disk.tail - writer->disk.head + 2 <= FT_DISK_DEPTH && all_past_file(writer)) {
 		turn_to_next_file(writer);
 		any = true;
@@ -246,10 +211,10 @@ static void keep_what_fitted(struct ft_writer *writer, const struct ft_disk_job 
 	struct ft_error again; /* the first failure is what is told, and may be read now */
 	uint64_t cut;
 
-	if (!has_failed(writer))
+	if (!ft_writer_has_failed(writer))
 		ft_fail(&writer->error, job->result < 0 ? job->result : -ENOSPC, "writing %s: %s",
 			job->file->path, strerror(job->result < 0 ? -job->result : ENOSPC));
-	fail(writer);
+	ft_writer_fail(writer);
 	if (job->offset >= job->file->size_bytes)
 		room = 0; /* behind another that failed */
 	cut = ft_chunk_shorten(chunk, room, writer->pcapng, FT_CHUNK_ALIGNMENT);
@@ -269,7 +234,7 @@ static void keep_what_fitted(struct ft_writer *writer, const struct ft_disk_job 
 		ft_pcapng_seal_chunk(chunk->data, chunk->used_bytes, &mark);
 	}
 	if (ft_file_append(job->file, chunk->data, chunk->used_bytes, &again) != 0) {
-		note_dropped(chunk);
+		ft_writer_note_dropped(chunk);
 		memset(chunk->frames, 0, sizeof(chunk->frames));
 		chunk->used_bytes = 0;
 		return;
@@ -293,10 +258,10 @@ static void end_sync(struct ft_writer *writer, const struct ft_disk_job *job)
 	}
 	if (job->result < 0) {
 		job->file->sync_failed = true;
-		if (!has_failed(writer))
+		if (!ft_writer_has_failed(writer))
 			ft_fail(&writer->error, job->result, "syncing %s: %s", job->file->path,
 				strerror(-job->result));
-		fail(writer);
+		ft_writer_fail(writer);
 		return;
 	}
 	if (!job->file->entry_synced && fsync(job->file->directory_fd) == 0)
@@ -313,7 +278,7 @@ static void end_chunk(struct ft_writer *writer, const struct ft_disk_job *job)
 {
 	if (job->result != (int32_t)job->bytes || job->offset >= job->file->size_bytes)
 		keep_what_fitted(writer, job);
-	note_stored(writer, job->chunk);
+	ft_writer_note_stored(writer, job->chunk);
 	ft_indexer_pass_chunk(writer->indexer, job->chunk);
 }
 
@@ -356,7 +321,7 @@ static void sync_when_due(struct ft_writer *writer)
 	const struct ft_disk_job job = {.what = FT_DISK_SYNC, .file = writer->file};
 
 	if (!writer->dirty || writer->syncing || now_ns < writer->sync_at_ns ||
-	    writer->file == NULL || has_failed(writer) || ft_disk_is_full(&writer->disk))
+	    writer->file == NULL || ft_writer_has_failed(writer) || ft_disk_is_full(&writer->disk))
 		return;
 	writer->sync_at_ns = now_ns + SYNC_EVERY_NS;
 	writer->dirty = false;
@@ -377,93 +342,23 @@ static void write_files(struct ft_writer *writer)
 			continue;
 		if (last && ft_disk_is_idle(&writer->disk))
 			break;
-		ft_disk_wait(&writer->disk, WAIT_MS);
+		ft_disk_wait(&writer->disk, FT_WRITER_WAIT_MS);
 	}
 }
-
-/* --- a stream, or nowhere -------------------------------------------------------------------- */
-
-static void stream_chunk(struct ft_writer *writer, struct ft_chunk *chunk)
-{
-	struct ft_chunk_mark mark = {.sequence = writer->next_sequence};
-	size_t wrote;
-
-	if (has_failed(writer)) {
-		note_dropped(chunk);
-		return;
-	}
-	if (writer->pcapng && ft_output_is_kept(writer->stream)) {
-		memcpy(mark.session, writer->session, sizeof(mark.session));
-		ft_pcapng_seal_chunk(chunk->data, chunk->used_bytes, &mark);
-		writer->next_sequence++;
-	}
-	wrote = ft_output_write(writer->stream, chunk->data, chunk->used_bytes, &writer->error);
-	if (wrote < chunk->used_bytes) {
-		/* What the reader took cannot be taken back, nor ended in another way. */
-		ft_output_cut(writer->stream, chunk->data, wrote, wrote);
-		wrote += writer->pcapng ? FT_SHORTEN_END_BYTES : 0;
-		ft_count_add(&chunk->pool->ledger->dropped_disk,
-			     ft_chunk_shorten(chunk, wrote, writer->pcapng, 4));
-		fail(writer);
-	}
-	note_stored(writer, chunk);
-}
-
-static void write_stream(struct ft_writer *writer)
-{
-	struct pollfd waiter = {.fd = writer->wake_fd, .events = POLLIN};
-
-	while (1) {
-		/* Acquire: the hot threads' last chunks before the flag. */
-		bool last = atomic_load_explicit(&writer->finishing, memory_order_acquire);
-		bool any = false;
-		eventfd_t ignored;
-
-		for (unsigned i = 0; i < writer->pool_count; i++) {
-			struct ft_chunk *chunk = ft_ring_pop(&writer->pools[i]->filled);
-
-			if (chunk == NULL)
-				continue;
-			stream_chunk(writer, chunk);
-			ft_ring_push(&chunk->pool->empty, chunk);
-			any = true;
-		}
-		if (any)
-			continue;
-		if (last)
-			break;
-		poll(&waiter, 1, WAIT_MS);
-		eventfd_read(writer->wake_fd, &ignored);
-	}
-}
-
-/* --------------------------------------------------------------------------------------------- */
 
 static void *run(void *argument)
 {
 	struct ft_writer *writer = argument;
 
-	if (writer->stream != NULL)
-		write_stream(writer);
-	else if (ft_disk_begin(&writer->disk) == 0)
+	if (writer->stream == NULL && ft_disk_begin(&writer->disk, &writer->error) != 0)
+		ft_writer_fail(writer);
+	if (writer->stream != NULL || ft_writer_has_failed(writer))
+		ft_writer_run_stream(writer);
+	else
 		write_files(writer);
 	/* Release: all counts before the flag. */
 	atomic_store_explicit(&writer->ended, true, memory_order_release);
 	return NULL;
-}
-
-static int open_stream(struct ft_writer *writer, struct ft_error *error)
-{
-	struct ft_chunk_mark mark = {.sequence = writer->next_sequence};
-	size_t wrote;
-
-	memcpy(mark.session, writer->session, sizeof(mark.session));
-	if (writer->pcapng) {
-		ft_pcapng_seal_chunk(writer->header, writer->header_bytes, &mark);
-		writer->next_sequence++;
-	}
-	wrote = ft_output_write(writer->stream, writer->header, writer->header_bytes, error);
-	return wrote == writer->header_bytes ? 0 : -EIO;
 }
 
 int ft_writer_open(struct ft_writer *writer, struct ft_error *error)
@@ -475,7 +370,7 @@ int ft_writer_open(struct ft_writer *writer, struct ft_error *error)
 	if (writer->wake_fd < 0)
 		return ft_fail(error, -errno, "eventfd: %s", strerror(errno));
 	if (writer->stream != NULL)
-		return open_stream(writer, error);
+		return ft_writer_open_stream(writer, error);
 	for (unsigned i = 0; i < writer->pool_count; i++) {
 		writer->first_slot[i] = slots;
 		slots += writer->pools[i]->chunk_count;

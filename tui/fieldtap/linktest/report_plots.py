@@ -7,6 +7,7 @@ their dashes too, for print without colour.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from math import ceil, floor, log10
 from xml.etree.ElementTree import Element
 
 import pygal
@@ -79,12 +80,11 @@ def _throughput(found: Sequence[ThroughputResult]) -> Iterator[Plot]:
 
 
 def _latency(found: Iterable[LatencyResult]) -> Iterator[Plot]:
-    measured = [result for result in found if result.p50_ns]
+    measured = [result for result in found if result.p50_ns and result.p50_ns > 0]
     if not measured:
         return
     chart = pygal.Line(**_settings("latency", "frame size, B", "microseconds"), logarithmic=True)
     chart.x_labels = [str(result.frame_bytes) for result in measured]
-    chart.y_labels = [10**power for power in range(-2, 7)]
     percentiles = {
         "max": [result.max_ns for result in measured],
         "99.9 %": [result.p999_ns for result in measured],
@@ -93,10 +93,18 @@ def _latency(found: Iterable[LatencyResult]) -> Iterator[Plot]:
         "min": [result.min_ns for result in measured],
     }
     lines = {
-        name: [ns / 1000 if ns else None for ns in values] for name, values in percentiles.items()
+        name: [ns / 1000 if ns and ns > 0 else None for ns in values]
+        for name, values in percentiles.items()
     }
+    chart.y_labels = _decades([us for values in lines.values() for us in values if us])
     caption = "Latency at the throughput, by frame size: how many frames were at least so fast."
     yield _drawn(chart, lines, caption)
+
+
+def _decades(values: Sequence[float]) -> list[float]:
+    """The powers of ten from below the least value to above the greatest."""
+    first, last = floor(log10(min(values))), ceil(log10(max(values)))
+    return [10.0**power for power in range(first, last + 1)]
 
 
 def _loss(results: Iterable[LossResult]) -> Iterator[Plot]:

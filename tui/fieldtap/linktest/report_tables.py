@@ -30,6 +30,11 @@ def fixed(digits: int) -> Callable[[Value], str]:
     return lambda value: f"{value:,.{digits}f}"
 
 
+def load(value: Value) -> str:
+    """A rate in frames a second, or the word for top speed."""
+    return value if isinstance(value, str) else fixed(1)(value)
+
+
 def percent(value: Value) -> str:
     """A share as per cent."""
     return f"{value:.3%}"
@@ -214,7 +219,7 @@ TRIAL = (
     Column("name", "flow"),
     Column("direction", "way"),
     SIZE,
-    Column("rate_pps", "rate, frames/s", fixed(1)),
+    Column("rate_pps", "rate, frames/s", load),
 )
 COUNTS = (
     Column("offered", "offered"),
@@ -236,6 +241,8 @@ DELAYS = (
 )
 CLAUSE = Column("clause", "clause")
 VALIDITY = (Column("valid", "valid"), Column("invalid_reason", "why not"))
+
+TOP_SPEED = "max"
 
 CORRECTED = (
     "Buffer times as RFC 9004 has them: the mean burst at line rate, and that less the share of it "
@@ -361,7 +368,7 @@ def _trial_rows(index: int, result: TrialResult) -> Iterable[tuple[Value, ...]]:
             flow.name,
             flow.direction,
             flow.frame_bytes,
-            flow.rate_pps,
+            TOP_SPEED if flow.rate_pps is None else flow.rate_pps,
             *_flow_cells(result.flows[number] if number < len(result.flows) else None),
             result.valid,
             result.invalid_reason,

@@ -1,0 +1,91 @@
+"""Commands about adapters: `firmware`, `license`, and `check --explain`."""
+
+from collections.abc import Sequence
+
+import click
+import msgspec
+from fieldtap_hardware.verdicts import Check, worst
+
+from fieldtap.failures import CHECK_FAILED, DONE
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+def show_recording(tool: str, file: str, *, as_json: bool) -> int:
+    """Print what FILE, an output of TOOL, says."""
+    from fieldtap import hardware
+
+    explanation = hardware.explain_recording(tool, file)
+    if as_json:
+        _print_json(explanation)
+    else:
+        from fieldtap import tables
+
+        tables.print_explanation(explanation)
+    return DONE
+
+
+@click.command()
+@json_option
+def firmware(as_json: bool) -> int:
+    """Show the firmware of each adapter: what runs, and what is stored.
+
+    Asks devlink, the vendor's tool where it is installed, fwupd, and else the driver.
+
+    \b
+    fieldtap firmware
+    fieldtap firmware --json
+    """
+    from fieldtap import hardware
+
+    found = hardware.firmware()
+    checks = [check for _, check in found]
+    if as_json:
+        _print_judged("firmware", [(msgspec.to_builtins(value), check) for value, check in found])
+    else:
+        from fieldtap import tables
+
+        tables.print_firmware(found)
+    return _exit_code(checks)
+
+
+@click.command("license")
+@json_option
+def license_(as_json: bool) -> int:
+    """Show which features of Solarflare adapters are licensed, and how that is known.
+
+    What follows from the driver's behaviour is marked as inferred.
+
+    \b
+    fieldtap license
+    fieldtap license --json
+    """
+    from fieldtap import hardware
+
+    found = hardware.licenses()
+    checks = [check for _, check in found]
+    if as_json:
+        _print_judged("license", [(msgspec.to_builtins(value), check) for value, check in found])
+    else:
+        from fieldtap import tables
+
+        tables.print_licenses(found)
+    return _exit_code(checks)
+
+
+def _exit_code(checks: Sequence[Check]) -> int:
+    return CHECK_FAILED if any(check.verdict == "fail" for check in checks) else DONE
+
+
+def _print_judged(name: str, judged: Sequence[tuple[dict[str, object], Check]]) -> None:
+    rows = [
+        {**value, "verdict": check.verdict, "summary": check.summary, "remedy": check.remedy}
+        for value, check in judged
+    ]
+    verdict = worst(check.verdict for _, check in judged) if judged else "not_applicable"
+    _print_json({"schema": f"fieldtap.{name}/1", "verdict": verdict, name: rows})
+
+
+def _print_json(value: object) -> None:
+    encoded = msgspec.json.format(msgspec.json.encode(value), indent=2)
+    click.echo(encoded.decode())
