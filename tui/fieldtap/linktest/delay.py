@@ -43,7 +43,7 @@ def _judged(
     limit = size.settings.limits.latency_ns
     check = None
     if limit is not None:
-        text = f"latency {mean / 1000:.1f} us, {limit / 1000:g} us allowed"
+        text = f"latency {mean / 1000:,.1f} us, {limit / 1000:,.1f} us allowed"
         check = (text, mean <= limit)
     losses = sum(result.lost for result in size.bench.trials[first:] if result.valid)
     lost = [f"{losses:,} frames were lost at the throughput's rate"] if losses else []

@@ -235,10 +235,10 @@ def _at_cir(service: Service, seen: ServiceFigures) -> list[tuple[str, bool]]:
         text = f"FLR {100 * seen.flr:.4g} %, {100 * service.flr_max:g} % allowed"
         found.append((text, seen.flr <= service.flr_max))
     if service.ftd_max_ns is not None and seen.ftd_p999_ns is not None:
-        text = f"FTD {seen.ftd_p999_ns / 1000:.1f} us, {service.ftd_max_ns / 1000:g} us allowed"
+        text = f"FTD {seen.ftd_p999_ns / 1000:,.1f} us, {service.ftd_max_ns / 1000:,.1f} us allowed"
         found.append((text, seen.ftd_p999_ns <= service.ftd_max_ns))
     if service.fdv_max_ns is not None and seen.fdv_ns is not None:
-        text = f"FDV {seen.fdv_ns / 1000:.1f} us, {service.fdv_max_ns / 1000:g} us allowed"
+        text = f"FDV {seen.fdv_ns / 1000:,.1f} us, {service.fdv_max_ns / 1000:,.1f} us allowed"
         found.append((text, seen.fdv_ns <= service.fdv_max_ns))
     if service.avail_min is not None and seen.avail is not None:
         text = f"available {100 * seen.avail:.4g} %, {100 * service.avail_min:g} % demanded"
