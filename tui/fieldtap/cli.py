@@ -14,6 +14,7 @@ from fieldtap_core.reports import CaptureReport
 
 from fieldtap import captures, cli_hardware, lab, machine, sessions, words
 from fieldtap.failures import CHECK_FAILED, DONE
+from fieldtap.linktest.commands import linktest
 
 PASS_ON = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
@@ -355,5 +356,6 @@ def verify(directory: Path, as_json: bool) -> int:
     return CHECK_FAILED if report.verdict == "fail" else DONE
 
 
+commands.add_command(linktest)
 commands.add_command(cli_hardware.firmware)
 commands.add_command(cli_hardware.license_)

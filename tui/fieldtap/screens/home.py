@@ -19,8 +19,10 @@ from fieldtap import captures, machine, sessions, tables, words
 from fieldtap.failures import CommandError
 from fieldtap.rates import Rates
 from fieldtap.screens.dialogs import HelpDialog
+from fieldtap.screens.linktest import LinktestScreen
 from fieldtap.screens.new_capture import NewCaptureDialog
 from fieldtap.screens.new_generator import NewGeneratorDialog
+from fieldtap.screens.new_linktest import NewLinktestDialog
 from fieldtap.screens.run import RunScreen, stop_run
 
 RUNS_EVERY_S = 1.0
@@ -52,6 +54,7 @@ that runs, whoever started it. They go on when this console ends.
   tab      from one table to the other
   n        new capture on the chosen port
   g        new generator run on the chosen port, once it is armed
+  l        link test from the chosen port; it ends with this console
   enter    open the chosen run            s   stop it
   r        look again                     q   leave the console
   ctrl+p   the same by name
@@ -67,6 +70,7 @@ class HomeScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new_capture", "New capture", id="home.new"),
         Binding("g", "new_generator", "Generate", id="home.generate"),
+        Binding("l", "new_linktest", "Link test", id="home.linktest"),
         Binding(
             "enter", "open_run", "Open run", id="home.open", priority=True, key_display="enter"
         ),
@@ -196,7 +200,7 @@ class HomeScreen(Screen[None]):
         """Show only the keys that do something now."""
         if action in ("open_run", "stop_run"):
             return self.chosen_run() is not None
-        if action in ("new_capture", "new_generator"):
+        if action in ("new_capture", "new_generator", "new_linktest"):
             return bool(self.ports)
         return super().check_action(action, parameters)
 
@@ -223,6 +227,13 @@ class HomeScreen(Screen[None]):
     async def action_new_generator(self) -> None:
         """Ask for a generator run, have it armed, start it, and show it."""
         self._show_run(await self.app.push_screen_wait(NewGeneratorDialog(self.chosen_port())))
+
+    @work(exit_on_error=False)
+    async def action_new_linktest(self) -> None:
+        """Ask for a link test, have it armed, and run it."""
+        prepared = await self.app.push_screen_wait(NewLinktestDialog(self.chosen_port()))
+        if prepared is not None:
+            self.app.push_screen(LinktestScreen(prepared))
 
     def _show_run(self, name: str | None) -> None:
         if name is None:
