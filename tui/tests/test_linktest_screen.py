@@ -1,6 +1,7 @@
 """Link tests in the console: what is asked before, what is seen meanwhile, what is left after."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +67,7 @@ class EndlessDevice(SimulatedDevice):
         result = super().run(trial, watch)
         while trial.purpose == "throughput":
             watch(Snapshot(self.clock.ns, 7, 5, 2))
+            time.sleep(0.01)
         return result
 
 
