@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fieldlab import wait_until
 from fieldtap.app import FieldtapApp
 from fieldtap.failures import CommandError
 from fieldtap.linktest import orders
@@ -146,6 +147,7 @@ async def test_a_console_that_is_left_ends_its_test(
         screen = LinktestScreen(prepared)
         await app.push_screen(screen)
         await until(pilot, lambda: prepared.live.snapshot is not None)
+    wait_until("the report", (prepared.folder / "report.html").exists)
     assert json.loads((prepared.folder / "report.json").read_text())["interrupted"] is True
 
 
