@@ -19,9 +19,9 @@ from pathlib import Path
 from fieldtap_core import reports, rundirs, start
 from fieldtap_core.control import Control
 from fieldtap_core.errors import EngineError, EngineGoneError, StartError
-from fieldtap_core.messages import GenerateStatus, Status
+from fieldtap_core.messages import GenerateStatus, Received, Status
 from fieldtap_core.programs import find_program
-from fieldtap_core.reports import GenerateReport
+from fieldtap_core.reports import GenerateReport, StreamRecord
 from fieldtap_core.start import Started
 from msgspec import structs
 
@@ -168,7 +168,7 @@ class EngineTester:
             streams.write_text(stream_file.render(run.flows))
             options += ["--streams", os.fspath(streams)]
         if trial.duration_s is not None:
-            options += ["--duration", f"{trial.duration_s:g}"]
+            options += ["--duration", f"{trial.duration_s:.6f}"]
         try:
             with _uninterrupted():
                 run.started = start.start(self._program, run.name, options)
@@ -334,52 +334,66 @@ def _offered(flow: Flow, trial: Trial) -> int | None:
 
 
 def _flow_results(trial: Trial, run: _Run, report: GenerateReport) -> dict[int, FlowResult]:
-    """Return the results of the run's flows by their index in the trial."""
+    """Return the results of the run's flows by their index in the trial; none where they differ."""
     indexes = [i for i, flow in enumerate(trial.flows) if flow.direction == run.direction]
-    rx = report.rx
-    if rx is None:
+    if report.rx is None:
         return {}
     if len(indexes) == 1:
-        flow = run.flows[0]
-        whole = FlowResult(
-            offered=_offered(flow, trial) or report.tx.frames,
-            sent=report.tx.frames,
-            received=rx.frames,
-            lost=rx.lost,
-            receiver_dropped=rx.receiver_dropped,
-            duplicate=rx.duplicate or 0,
-            reordered=rx.reordered or 0,
-            corrupt=rx.corrupt or 0,
-            foreign=rx.foreign,
-            sent_pps=report.tx.pps,
-            late_max_ns=report.tx.late_max_ns,
-            latency_ns=report.latency_ns,
-            backend=report.tx.backend,
-            mode=report.tx.mode,
-        )
-        return {indexes[0]: whole}
-    if len(report.streams) != len(indexes):
+        return {indexes[0]: _whole(trial, run.flows[0], report, report.rx)}
+    streams = [stream for stream in report.streams if stream.lost is not None]
+    if len(streams) != len(indexes):
         return {}
-    elapsed_s = max(1, report.stopped_ns - report.started_ns) / 1e9
-    found: dict[int, FlowResult] = {}
-    for index, flow, stream in zip(indexes, run.flows, report.streams, strict=True):
-        if stream.lost is None:
-            return {}
-        first = index == indexes[0]  # what only the whole run counts is told once
-        found[index] = FlowResult(
-            offered=_offered(flow, trial) or stream.tx,
-            sent=stream.tx,
-            received=stream.rx,
-            lost=stream.lost,
-            receiver_dropped=rx.receiver_dropped if first else 0,
-            duplicate=stream.duplicate,
-            reordered=stream.reordered,
-            corrupt=stream.corrupt,
-            foreign=rx.foreign if first else 0,
-            sent_pps=stream.tx / elapsed_s,
-            late_max_ns=report.tx.late_max_ns,
-            latency_ns=stream.latency_ns,
-            backend=report.tx.backend,
-            mode=report.tx.mode,
-        )
+    found = {
+        index: _of_stream(trial, flow, report, stream)
+        for index, flow, stream in zip(indexes, run.flows, streams, strict=True)
+    }
+    # What only the whole run counts is told once, with its first flow.
+    found[indexes[0]] = structs.replace(
+        found[indexes[0]],
+        receiver_dropped=report.rx.receiver_dropped,
+        foreign=report.rx.foreign,
+    )
     return found
+
+
+def _whole(trial: Trial, flow: Flow, report: GenerateReport, rx: Received) -> FlowResult:
+    """Return the result of a flow that had its run to itself."""
+    return FlowResult(
+        offered=_offered(flow, trial) or report.tx.frames,
+        sent=report.tx.frames,
+        received=rx.frames,
+        lost=rx.lost,
+        receiver_dropped=rx.receiver_dropped,
+        duplicate=rx.duplicate or 0,
+        reordered=rx.reordered or 0,
+        corrupt=rx.corrupt or 0,
+        foreign=rx.foreign,
+        sent_pps=report.tx.pps,
+        late_max_ns=report.tx.late_max_ns,
+        latency_ns=report.latency_ns,
+        backend=report.tx.backend,
+        mode=report.tx.mode,
+    )
+
+
+def _of_stream(
+    trial: Trial, flow: Flow, report: GenerateReport, stream: StreamRecord
+) -> FlowResult:
+    """Return the result of a flow that was one stream of several."""
+    elapsed_s = max(1, report.stopped_ns - report.started_ns) / 1e9
+    return FlowResult(
+        offered=_offered(flow, trial) or stream.tx,
+        sent=stream.tx,
+        received=stream.rx,
+        lost=stream.lost or 0,
+        receiver_dropped=0,
+        duplicate=stream.duplicate,
+        reordered=stream.reordered,
+        corrupt=stream.corrupt,
+        foreign=0,
+        sent_pps=stream.tx / elapsed_s,
+        late_max_ns=report.tx.late_max_ns,
+        latency_ns=stream.latency_ns,
+        backend=report.tx.backend,
+        mode=report.tx.mode,
+    )

@@ -43,7 +43,7 @@ def _point(size: SizeUnderTest, ceiling: Ceiling, percent: float) -> LossPoint:
     rate = ceiling.highest_pps * percent / 100
     flows = size.bench.flows(size.frame_bytes, rate)
     trial = Trial(purpose="loss", flows=flows, duration_s=size.settings.loss_s)
-    result = size.bench.run(trial)
+    result = size.bench.run_verified(trial)
     return LossPoint(
         percent_of_highest=percent,
         percent_of_line=100 * rate / size.line_pps,

@@ -110,7 +110,7 @@ def _rfc2544(order: Order, common: Common, live: Live) -> session.Test:
 
 def _sizes(order: Order, common: Common) -> tuple[int, ...]:
     sizes = quantities.sizes(order.sizes, None)
-    common.check_sizes(sizes)
+    common.check_sizes(sizes, tagged=common.vlan_id is not None)
     return sizes
 
 

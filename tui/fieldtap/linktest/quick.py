@@ -109,7 +109,7 @@ def _check_load(bench: Bench, frame_bytes: int, ceiling: Ceiling, percent: int) 
     subject = f"{frame_bytes} bytes at {rate:,.0f} frames/s ({share:.3g} % of the line)"
     flows = bench.flows(frame_bytes, rate)
     try:
-        result = bench.run(Trial(purpose="quick", flows=flows, duration_s=LOAD_S))
+        result = bench.run_verified(Trial(purpose="quick", flows=flows, duration_s=LOAD_S))
     except InvalidTestError as error:
         return Check("link.load", subject, Verdict.UNKNOWN, str(error), {})
     return _check_frames("link.load", subject, result)

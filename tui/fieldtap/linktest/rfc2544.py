@@ -115,8 +115,8 @@ def _always(settings: Settings) -> tuple[Deviation, ...]:
             "Listening ends when every frame is back, else after two seconds without one.",
         ),
         Deviation(
-            "26.1",
-            "A trial that loses a frame has failed.",
+            "26.1, 26.3",
+            "What a trial loses is the device's.",
             "One that lost less than 1 % while this machine sent late, and so in a burst, is "
             f"repeated up to {settings.attempts - 1} times; loss counts that comes each time.",
         ),

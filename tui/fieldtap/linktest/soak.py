@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from fieldtap.linktest.bench import Bench, InvalidTestError
+from fieldtap.linktest.bench import Bench, InvalidTestError, notes
 from fieldtap.linktest.judging import Judgement, judge
 from fieldtap.linktest.results import SoakRecord, SoakResult
 from fieldtap.linktest.trial import Snapshot, Trial, TrialResult
@@ -89,7 +89,8 @@ def run(bench: Bench, course: Course, duration_s: float, allowed_percent: float)
     course.finish(result)
     percent = 100 * result.loss_ratio
     text = f"{result.lost:,} of {result.sent:,} frames lost, {percent:.4g} %"
-    judgement = judge([(f"{text}, {allowed_percent:g} % allowed", percent <= allowed_percent)])
+    check = (f"{text}, {allowed_percent:g} % allowed", percent <= allowed_percent)
+    judgement = judge([check], notes([result]))
     return _result(course, judgement, first)
 
 

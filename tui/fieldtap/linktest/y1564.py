@@ -165,7 +165,7 @@ def _step(
     first = len(bench.trials)
     flows = _flows(bench, service, rate_bps)
     try:
-        result = bench.run(Trial(purpose="configuration", flows=flows, duration_s=step_s))
+        result = bench.run_verified(Trial(purpose="configuration", flows=flows, duration_s=step_s))
     except InvalidTestError as error:
         return _result(name, rate_bps, (), Judgement("invalid", (str(error),)), bench, first)
     seen = _figures_of(result, step_s)
