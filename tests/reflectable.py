@@ -7,7 +7,7 @@ SENDER = bytes.fromhex("0200c6120001")
 FAR_END = bytes.fromhex("0200c6130001")
 IPV4, IPV6, VLAN, QINQ = 0x0800, 0x86DD, 0x8100, 0x88A8
 UDP, ECHO_PORT = 17, 7
-ROOM_BYTES, VERSION, REFLECTED = 18, 0x10, 0x01
+ROOM_BYTES, VERSION, REFLECTED, COVERED = 18, 0x10, 0x01, 0x02
 
 SENT_BACK, FOREIGN, GROUP, LOOP = "reflected frames", "foreign", "group", "reflected"
 FRAGMENT, BAD_LENGTH = "fragment", "bad_length"
@@ -155,7 +155,7 @@ def _judge_udp(
     if not 8 <= length <= bytes_:
         return BAD_LENGTH, b""
     room = frame[at + length - ROOM_BYTES : at + length] if length >= 8 + ROOM_BYTES else bytes(18)
-    is_signed = room[4] & ~REFLECTED == VERSION and ones_complement_sum(room) == 0xFFFF
+    is_signed = room[4] & ~(REFLECTED | COVERED) == VERSION and ones_complement_sum(room) == 0xFFFF
     is_group = bool((frame[0] | frame[6]) & 1)
     is_echo = to == ECHO_PORT and (frame[:6] == own or bool(frame[0] & 1))
     if not is_signed and not is_echo:

@@ -208,7 +208,8 @@ def test_an_unprivileged_user_reflects_with_no_privilege_left(link: Lab, shared:
         (state,) = states(engine)
         assert int(state["CapEff"], 16) == int(state["CapPrm"], 16) == 0
         assert (state["NoNewPrivs"], state["Seccomp"]) == ("1", "2")
-        sender = [program("ft-generate"), "-q", "-o", link.left.port, "-r", link.left.port]
+        output = f"afpacket:{link.left.port}"  # which sends no frames but these
+        sender = [program("ft-generate"), "-q", "-o", output, "-r", link.left.port]
         with running(link.left, [*sender, "--count", "1000"], name="near", wait=False) as near:
             assert near.finish()["rx"]["frames"] == 1000
         assert engine.stop()["reflected"] == 1000

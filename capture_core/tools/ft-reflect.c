@@ -81,7 +81,7 @@ static const struct ft_program program = {
 		"carry ft-generate's signature, or are addressed to PORT's own MAC and UDP port\n"
 		"7 (echo). MAC addresses, IP addresses and UDP ports are exchanged; tags, TTL and\n"
 		"checksums stay. The secret in a signature is its sender's, so a reflector goes\n"
-		"by its structure: of other UDP datagrams one in 16 million is taken for one.\n\n"
+		"by its structure: of other UDP datagrams one in 8 million is taken for one.\n\n"
 		"Never sent back: from or to a multicast or broadcast address; from a reflector\n"
 		"(a signature is marked as it is sent back, an echo comes from port 7);\n"
 		"fragments and datagrams whose lengths contradict each other. What is not sent\n"

@@ -19,7 +19,7 @@
 
 /* The byte at FT_SIGNATURE_VERSION_AT: the version above, flags below. */
 #define FT_SIGNATURE_VERSION   0x10u
-#define FT_SIGNATURE_REFLECTED 0x01u /* a reflector has sent it back: never to be reflected again  \
-				      */
+#define FT_SIGNATURE_REFLECTED 0x01u /* sent back by a reflector, and never again */
+#define FT_SIGNATURE_COVERED   0x02u /* the four bytes before the room are the payload's CRC32C */
 
 #endif

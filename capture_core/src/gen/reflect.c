@@ -40,7 +40,13 @@ static int check_port(struct ft_reflect_run *run, struct ft_error *error)
 	rc = ft_inuse_check("-i", port, run->device.ifindex, run->settings->force, error);
 	if (rc == 0 && run->settings->report != NULL)
 		rc = ft_report_check(run->settings->report, error);
-	return rc == 0 ? ft_xdp_device_read(port, &run->device, error) : rc;
+	if (rc != 0)
+		return rc;
+	rc = ft_xdp_device_read(port, &run->device, error);
+	if (rc == -EINVAL)
+		return ft_fail(error, rc, "-i: port '%s' is not Ethernet; choose one that is",
+			       port);
+	return rc;
 }
 
 /* Test frames are for addresses of their own. A membership, so that it ends with the process. */

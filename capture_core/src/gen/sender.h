@@ -9,10 +9,24 @@
 #include <stdint.h>
 
 #include "ft/error.h"
+#include "ft/histogram.h"
 #include "ft/ledger.h"
 #include "ft/pacing.h"
 #include "ft/source.h"
+#include "gen/realtime.h"
 #include "gen/transmit.h"
+
+/* How far the frames of a paced run were behind their schedule, and what became of those. */
+struct ft_lateness {
+	enum ft_late policy; /* set by the main thread */
+
+	/* Written by the sender. */
+	ft_count max_ns;
+	ft_count frames;	     /* sent more than FT_LATE_NS after their time */
+	ft_count skipped;	     /* left out */
+	ft_count slid_ns;	     /* by which the schedule was moved */
+	struct ft_histogram batches; /* lateness of the first frame of each */
+};
 
 struct ft_sender {
 	/* Set by the main thread before each start. */
@@ -28,14 +42,19 @@ struct ft_sender {
 	/* Written by the sender. */
 	ft_count submitted; /* frames that the kernel took */
 	ft_count bytes;	    /* of those, without FCS */
-	ft_count late_max_ns;
-	uint64_t elapsed_ns; /* of all starts, up to when the next frame would have been due */
-	uint64_t ended_ns;   /* UTC */
-	bool behind;	     /* could not keep the schedule, and gave up the rest of it */
+	struct ft_lateness late;
+	ft_count batches;
+	ft_count handover_ns;	  /* how long the port took to take them, over all */
+	ft_count handover_max_ns; /* so much later than stamped a frame may have been sent */
+	uint64_t elapsed_ns;	  /* of all starts, up to when the next frame would have been due */
+	uint64_t overrun_ns;	  /* how much later than asked each start ended, added up */
+	uint64_t ended_ns;	  /* UTC */
+	bool behind;		  /* could not keep the schedule, and gave up the rest of it */
 	int result;
 	struct ft_error error;
 	atomic_bool ended;
 
+	struct ft_realtime realtime; /* what the thread got */
 	pthread_t thread;
 };
 
