@@ -1,12 +1,14 @@
 """Link tests in the console: what is asked before, what is seen meanwhile, what is left after."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fieldlab import wait_until
 from fieldtap.app import FieldtapApp
 from fieldtap.failures import CommandError
 from fieldtap.linktest import orders
@@ -66,6 +68,7 @@ class EndlessDevice(SimulatedDevice):
         result = super().run(trial, watch)
         while trial.purpose == "throughput":
             watch(Snapshot(self.clock.ns, 7, 5, 2))
+            time.sleep(0.01)
         return result
 
 
@@ -144,6 +147,7 @@ async def test_a_console_that_is_left_ends_its_test(
         screen = LinktestScreen(prepared)
         await app.push_screen(screen)
         await until(pilot, lambda: prepared.live.snapshot is not None)
+    wait_until("the report", (prepared.folder / "report.html").exists)
     assert json.loads((prepared.folder / "report.json").read_text())["interrupted"] is True
 
 

@@ -317,6 +317,11 @@ def _flat(value: Setting | tuple[str, ...]) -> Value:
     return "; ".join(map(plain, value)) if isinstance(value, tuple) else value
 
 
+def _words(value: Value) -> Value:
+    """A value of a table whose columns hold values of all kinds: as text, to stand as text does."""
+    return None if value is None else plain(value)
+
+
 def _table(key: str, title: str, columns: tuple[Column, ...], items: Sequence[object]) -> Table:
     return Table(key, title, columns, tuple(_row(item, columns) for item in items))
 
@@ -388,12 +393,14 @@ def _fields(item: Struct) -> dict[str, Setting]:
 
 def _pairs(key: str, title: str, pairs: dict[str, Setting]) -> Table:
     columns = (Column("name", ""), Column("value", ""))
-    rows = tuple((name.replace("_", " "), _flat(value)) for name, value in pairs.items())
+    rows = tuple((name.replace("_", " "), _words(_flat(value))) for name, value in pairs.items())
     return Table(key, title, columns, rows)
 
 
 def _ports(ports: tuple[Port, Port]) -> Table:
-    rows = tuple((name, *map(show, ports)) for name, show in PORT_LINES.items())
+    rows = tuple(
+        (name, *(_words(show(port)) for port in ports)) for name, show in PORT_LINES.items()
+    )
     return Table("ports", "Ports", (Column("name", ""), Column("a", "A"), Column("b", "B")), rows)
 
 
