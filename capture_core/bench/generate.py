@@ -92,6 +92,11 @@ class Cost:
     per_program_s: float
     baseline: float
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the machine's time was this job's."""
+        return self.baseline <= QUIET
+
 
 def run() -> list[Cost]:
     """Run every job `ROUNDS` times, in turn. Raises `LabError` where a peer is missing."""
@@ -118,7 +123,7 @@ def main() -> None:
             cost.receiver,
             cost.program,
             cost.received,
-            f"{cost.per_machine_s:.2f}",
+            f"{cost.per_machine_s:.2f}" if cost.is_quiet else "-",
             f"{cost.per_program_s:.2f}",
             f"{cost.baseline:.2f}",
         )
@@ -130,10 +135,8 @@ def main() -> None:
         ("64 B frames", "goal", "by the machine's time", "by the program's own"),
         list(_ratios(costs)),
     )
-    busiest = max(cost.baseline for cost in costs)
-    if busiest > QUIET:
-        words = f"the machine did other work ({busiest:.2f} processors): only the last column tells"
-        sys.stdout.write(f"\n{words}\n")
+    if not all(cost.is_quiet for cost in costs):
+        sys.stdout.write("\nthe machine did other work: only the program's own time tells\n")
 
 
 def _ratios(costs: list[Cost]) -> Iterator[tuple[str, ...]]:
@@ -144,7 +147,8 @@ def _ratios(costs: list[Cost]) -> Iterator[tuple[str, ...]]:
         machine = ours.per_machine_s / theirs.per_machine_s
         program = ours.per_program_s / theirs.per_program_s
         case = f"{backend} / {peer}, received by {receiver}"
-        yield case, f"{goal:.1f}", f"{machine:.2f}", f"{program:.2f}"
+        quiet = ours.is_quiet and theirs.is_quiet
+        yield case, f"{goal:.1f}", f"{machine:.2f}" if quiet else "-", f"{program:.2f}"
 
 
 def _jobs(folder: Path) -> Iterator[Job]:
