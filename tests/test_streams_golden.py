@@ -29,24 +29,30 @@ class Golden:
     options: tuple[str, ...] = ()
 
 
+def having(packet: Packet, fields: dict[str, object]) -> Packet:
+    for name, value in fields.items():
+        packet.setfieldval(name, value)
+    return packet
+
+
 def ether(**fields: object) -> Packet:
-    return Ether(dst=FAR, src=NEAR, **fields)
+    return having(Ether(dst=FAR, src=NEAR), fields)
 
 
 def ipv4(**fields: object) -> Packet:
-    return IP(**{"src": "198.18.0.1", "dst": "198.19.0.1", "flags": "DF", "id": 0} | fields)
+    return having(IP(src="198.18.0.1", dst="198.19.0.1", flags="DF", id=0), fields)
 
 
 def ipv6(**fields: object) -> Packet:
-    return IPv6(**{"src": "2001:2::1", "dst": "2001:2:0:8000::1"} | fields)
+    return having(IPv6(src="2001:2::1", dst="2001:2:0:8000::1"), fields)
 
 
 def udp(**fields: object) -> Packet:
-    return UDP(**{"sport": 49184, "dport": 7} | fields)
+    return having(UDP(sport=49184, dport=7), fields)
 
 
 def tcp(**fields: object) -> Packet:
-    return TCP(**{"sport": 49184, "dport": 7, "flags": "A", "window": 65535} | fields)
+    return having(TCP(sport=49184, dport=7, flags="A", window=65535), fields)
 
 
 def increment(count: int) -> bytes:

@@ -46,8 +46,7 @@ static bool sends_one_frame(const struct ft_generate_run *run)
 	struct ft_source *source = run->sender.source;
 	struct ft_repeated repeated;
 
-	return !run->sender.paced && source->ops->repeats != NULL &&
-	       source->ops->repeats(source, &repeated);
+	return source->ops->repeats != NULL && source->ops->repeats(source, &repeated);
 }
 
 int ft_generate_open_output(struct ft_generate_run *run, struct ft_error *error)
