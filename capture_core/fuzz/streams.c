@@ -80,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (rc == 0) {
 		send_some(&set);
 		if (set.source.due < FT_SOURCE_END / 2)
-			set.source.ops->skip(&set.source, set.source.due + 1);
+			set.source.ops->skip(&set.source, set.source.due + 1, FRAMES);
 		set.source.ops->restart(&set.source);
 		send_some(&set);
 	} else if (error.text[0] == '\0') {

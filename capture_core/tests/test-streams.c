@@ -55,7 +55,7 @@ static uint64_t pass_over(struct made *made, uint64_t before_ns)
 	struct ft_source *source = &made->set.source;
 
 	/* In brackets, since cmocka has a macro of that name. */
-	return (source->ops->skip)(source, (ft_fine_time)before_ns << FT_FINE_SHIFT);
+	return (source->ops->skip)(source, (ft_fine_time)before_ns << FT_FINE_SHIFT, 1000);
 }
 
 static uint32_t number_of(const struct iovec *frame)

@@ -37,10 +37,10 @@ struct ft_source_ops {
 	/* Begin the schedule anew, with the frame that comes next due at 0. */
 	void (*restart)(struct ft_source *source);
 	/*
-	 * Pass over the frames that were due before `before`, and return their number. NULL: each
-	 * is sent, however late.
+	 * Pass over the frames that were due before `before`, at most `most` of them, and return
+	 * their number. NULL: each is sent, however late.
 	 */
-	uint64_t (*skip)(struct ft_source *source, ft_fine_time before);
+	uint64_t (*skip)(struct ft_source *source, ft_fine_time before, uint64_t most);
 	/*
 	 * Whether all frames are one, but for number and time, so that a port may make them itself;
 	 * then fill() is not called. NULL: they differ.

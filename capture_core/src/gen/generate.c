@@ -172,7 +172,7 @@ static int open_ports(struct ft_generate_run *run, struct ft_error *error)
 	if (rc == 0 && ft_manager_interrupted(run->manager))
 		rc = -ECANCELED;
 	if (rc == 0 && run->sender.paced)
-		ft_realtime_permit();
+		ft_realtime_permit(run->transmit.area, run->transmit.memory_bytes);
 	if (rc == 0)
 		rc = drop_privileges(run, error);
 	if (rc == 0)

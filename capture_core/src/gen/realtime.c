@@ -13,7 +13,7 @@
 /* One that spins must leave room for the receiver, the main thread and the kernel's. */
 #define LEAST_CPUS 4
 
-void ft_realtime_permit(void)
+void ft_realtime_permit(const void *frames, size_t bytes)
 {
 	struct rlimit limit;
 
@@ -23,8 +23,8 @@ void ft_realtime_permit(void)
 			limit.rlim_max = PRIORITY;
 		setrlimit(RLIMIT_RTPRIO, &limit);
 	}
-	/* Not what was never touched: counts of streams that hardly send are large and empty. */
-	mlockall(MCL_CURRENT | MCL_ONFAULT);
+	/* Not all of the process: a locked stack or heap could not grow once the right is gone. */
+	mlock(frames, bytes);
 }
 
 static bool has_room(void)

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 /* What a thread got. */
 struct ft_realtime {
@@ -14,9 +15,9 @@ struct ft_realtime {
 
 /*
  * To be called before privileges are dropped: let this process use SCHED_FIFO later, and keep in
- * memory what it has of it. What is not permitted is left out.
+ * memory the `bytes` at `frames` that the thread works on. What is not permitted is left out.
  */
-void ft_realtime_permit(void);
+void ft_realtime_permit(const void *frames, size_t bytes);
 
 /*
  * Start a thread that spins for long, with SCHED_FIFO where that is permitted and leaves enough to

@@ -71,6 +71,20 @@ static ft_fine_time whole_ns(const struct schedule *schedule, uint64_t monotonic
 	return next > 0 ? next - 1 : 0;
 }
 
+/* Up to when frames are due that are sent now. */
+static ft_fine_time last_due(const struct schedule *schedule, uint64_t now_ns)
+{
+	return whole_ns(schedule, now_ns < schedule->end_ns ? now_ns : schedule->end_ns - 1);
+}
+
+/* Frames left of the limit; those left out have had their turn. */
+static uint64_t count_left(const struct ft_sender *sender)
+{
+	uint64_t had = ft_count_read(&sender->submitted) + ft_count_read(&sender->late.skipped);
+
+	return had < sender->limit ? sender->limit - had : 0;
+}
+
 /* What to do about frames that are too late. Returns whether the schedule has changed by it. */
 static bool apply_policy(struct ft_sender *sender, struct schedule *schedule, uint64_t now_ns)
 {
@@ -80,7 +94,8 @@ static bool apply_policy(struct ft_sender *sender, struct schedule *schedule, ui
 	switch (late->policy) {
 	case FT_LATE_SKIP:
 		skipped = sender->source->ops->skip(sender->source,
-						    whole_ns(schedule, now_ns - FT_LATE_NS));
+						    last_due(schedule, now_ns - FT_LATE_NS),
+						    count_left(sender));
 		ft_count_add(&late->skipped, skipped);
 		return skipped != 0;
 	case FT_LATE_SLIDE:
@@ -182,12 +197,6 @@ static uint64_t wait_turn(struct ft_sender *sender, struct schedule *schedule)
 	return now_ns;
 }
 
-/* Up to when frames are due that are sent now. */
-static ft_fine_time last_due(const struct schedule *schedule, uint64_t now_ns)
-{
-	return whole_ns(schedule, now_ns < schedule->end_ns ? now_ns : schedule->end_ns - 1);
-}
-
 /* What signed frames carry as the time at which they are sent (UTC). */
 static uint64_t sent_utc_ns(const struct ft_sender *sender, const struct schedule *schedule,
 			    uint64_t now_ns)
@@ -243,14 +252,6 @@ static unsigned fill_batch(struct ft_sender *sender, const struct schedule *sche
 	if (late == room || source->due > last)
 		return late;
 	return late + source->ops->fill(source, last, sent_ns, frames + late, room - late);
-}
-
-/* Frames left of the limit; those left out have had their turn. */
-static uint64_t count_left(const struct ft_sender *sender)
-{
-	uint64_t had = ft_count_read(&sender->submitted) + ft_count_read(&sender->late.skipped);
-
-	return had < sender->limit ? sender->limit - had : 0;
 }
 
 static int send_all(struct ft_sender *sender, struct schedule *schedule)

@@ -210,12 +210,12 @@ static unsigned fill(struct ft_source *source, ft_fine_time until, uint64_t sent
 	return count;
 }
 
-static uint64_t skip(struct ft_source *source, ft_fine_time before)
+static uint64_t skip(struct ft_source *source, ft_fine_time before, uint64_t most)
 {
 	struct ft_stream_set *set = (struct ft_stream_set *)source;
 	uint64_t count = 0;
 
-	while (set->due_count > 0 && set->due[0]->due < before) {
+	while (count < most && set->due_count > 0 && set->due[0]->due < before) {
 		take_turn(set->due[0]);
 		reorder(set);
 		count++;
