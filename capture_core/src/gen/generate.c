@@ -24,6 +24,8 @@
 #define SERVE_MS	     5
 /* RFC 2544 23: wait two seconds for residual frames. */
 #define RESIDUAL_NS (2 * FT_NS_PER_SECOND)
+/* As long as they keep coming, but no longer than this. */
+#define LONGEST_RESIDUAL_NS (10 * FT_NS_PER_SECOND)
 /* How long an adapter's counter may lag behind the frames: some drivers ask it once a second. */
 #define CONFIRM_NS (2 * FT_NS_PER_SECOND)
 /* Frames that the port took but did not send are made up for so often. */
@@ -52,6 +54,22 @@ static int create_input(struct ft_generate_run *run, struct ft_error *error)
 	return rc;
 }
 
+bool ft_generate_interrupted(void *context)
+{
+	const struct ft_generate_run *run = context;
+
+	return ft_manager_interrupted(run->manager) != 0;
+}
+
+void ft_generate_fail(struct ft_generate_run *run, const struct ft_error *error)
+{
+	if (run->failed)
+		return;
+	run->failed = true;
+	run->failure = *error;
+	ft_manager_alarm(run->manager, "%s", error->text);
+}
+
 /* Tell now what would end unfinished after a day. A dry run takes no time. */
 static int bound_time(struct ft_generate_run *run, struct ft_error *error)
 {
@@ -76,6 +94,8 @@ static int prepare(struct ft_generate_run *run, struct ft_error *error)
 	int rc = settings->report != NULL ? ft_report_check(settings->report, error) : 0;
 
 	run->sender.transmit = &run->transmit;
+	run->transmit.given_up = ft_generate_interrupted;
+	run->transmit.context = run;
 	run->sender.duration_ns = settings->duration_ns;
 	run->sender.late.policy = settings->late;
 	run->tempo.speed = settings->speed != 0 ? settings->speed : 1;
@@ -169,7 +189,7 @@ static int open_ports(struct ft_generate_run *run, struct ft_error *error)
 		rc = ft_generate_open_output(run, error);
 	if (rc == 0 && run->input != NULL)
 		rc = ft_port_start(run->input, error);
-	if (rc == 0 && ft_manager_interrupted(run->manager))
+	if (rc == 0 && ft_generate_interrupted(run))
 		rc = -ECANCELED;
 	if (rc == 0 && run->sender.paced)
 		ft_realtime_permit(run->transmit.area, run->transmit.memory_bytes);
@@ -182,20 +202,36 @@ static int open_ports(struct ft_generate_run *run, struct ft_error *error)
 
 static int start_sending(struct ft_generate_run *run, struct ft_error *error)
 {
+	uint64_t duration_ns = run->sender.duration_ns;
 	int rc;
 
+	run->end_ns = duration_ns != 0 && !run->transmit.keeps_no_time
+			      ? ft_clock_monotonic_ns() + duration_ns
+			      : 0;
 	run->sender.speed = run->tempo.speed;
 	rc = ft_sender_start(&run->sender, error);
 	run->sending = rc == 0;
 	return rc;
 }
 
+static void cut_short(struct ft_generate_run *run, const char *reason)
+{
+	run->cut_short = true;
+	run->stop_reason = reason;
+}
+
+/* Wait for the sender's end; it is told to end when the run is stopped. */
 static void stop_sending(struct ft_generate_run *run)
 {
 	if (!run->sending)
 		return;
-	while (!atomic_load_explicit(&run->sender.ended, memory_order_acquire))
+	while (!atomic_load_explicit(&run->sender.ended, memory_order_acquire)) {
+		if (ft_generate_interrupted(run))
+			cut_short(run, "signal");
+		if (run->cut_short || ft_generate_is_overdue(run))
+			atomic_store(&run->sender.stop, true);
 		ft_manager_serve(run->manager, SERVE_MS);
+	}
 	ft_sender_join(&run->sender);
 	run->sending = false;
 }
@@ -221,6 +257,17 @@ static int confirm(struct ft_generate_run *run, struct ft_error *error)
 	return 0;
 }
 
+/* Streams that have a count each have no frame left that could stand for another. */
+static bool may_top_up(const struct ft_generate_run *run)
+{
+	const struct ft_sender *sender = &run->sender;
+
+	return !run->failed && run->settings->replay == NULL && run->tx_frames < run->asked &&
+	       !atomic_load(&sender->stop) && !sender->behind &&
+	       ft_count_read(&sender->late.skipped) == 0 && ft_generate_had_all(run) &&
+	       sender->source->due != FT_SOURCE_END;
+}
+
 /*
  * A --count is a count of frames that left the port: send further ones, with numbers of their own,
  * in place of those that the kernel took and then dropped. A replay is never added to.
@@ -230,11 +277,7 @@ static int top_up(struct ft_generate_run *run, struct ft_error *error)
 	uint64_t before;
 	int rc = confirm(run, error);
 
-	for (unsigned round = 0; rc == 0 && round < TOP_UP_ROUNDS; round++) {
-		if (run->failed || run->settings->replay != NULL || run->tx_frames >= run->asked ||
-		    atomic_load(&run->sender.stop) || run->sender.behind ||
-		    ft_count_read(&run->sender.late.skipped) != 0 || !ft_generate_had_all(run))
-			break;
+	for (unsigned round = 0; rc == 0 && round < TOP_UP_ROUNDS && may_top_up(run); round++) {
 		before = run->tx_frames;
 		run->sender.limit += run->asked - run->tx_frames;
 		rc = start_sending(run, error);
@@ -247,21 +290,33 @@ static int top_up(struct ft_generate_run *run, struct ft_error *error)
 	return rc;
 }
 
-/* Until all have come back, or no more of them for RESIDUAL_NS. */
+/*
+ * Until all have come back, or no more of them for RESIDUAL_NS. Copies are not waited for: they may
+ * go round in a loop for ever.
+ */
 static void wait_for_residual(struct ft_generate_run *run)
 {
 	const struct ft_receiver *receiver = &run->receiver;
-	uint64_t began_ns = ft_clock_monotonic_ns();
+	uint64_t began_ns = ft_clock_monotonic_ns(), now_ns = began_ns;
 
 	while (!atomic_load_explicit(&receiver->ended, memory_order_acquire)) {
 		uint64_t last_ns = ft_count_read(&receiver->last_ns);
 
 		if (ft_generate_lost(run) == 0)
 			return;
-		if (ft_clock_monotonic_ns() - (last_ns > began_ns ? last_ns : began_ns) >
-		    RESIDUAL_NS)
+		if (last_ns < began_ns)
+			last_ns = began_ns;
+		if (now_ns > last_ns && now_ns - last_ns > RESIDUAL_NS)
 			return;
+		run->trickling = now_ns - began_ns > LONGEST_RESIDUAL_NS;
+		if (run->trickling)
+			return;
+		if (ft_generate_interrupted(run)) {
+			cut_short(run, "signal");
+			return;
+		}
 		ft_manager_serve(run->manager, SERVE_MS);
+		now_ns = ft_clock_monotonic_ns();
 	}
 }
 
@@ -271,15 +326,6 @@ static void stop_receiving(struct ft_generate_run *run)
 		return;
 	ft_receiver_stop(&run->receiver);
 	run->receiving = false;
-}
-
-static void fail_run(struct ft_generate_run *run, const struct ft_error *error)
-{
-	if (run->failed)
-		return;
-	run->failed = true;
-	run->failure = *error;
-	ft_manager_alarm(run->manager, "%s", error->text);
 }
 
 /* All that happens between opened ports and the report. */
@@ -296,24 +342,25 @@ static int generate(struct ft_generate_run *run, struct ft_error *error)
 	if (rc != 0)
 		return rc;
 	run->stop_reason = ft_generate_wait(run);
-	atomic_store(&run->sender.stop, !atomic_load(&run->sender.ended));
+	if (!atomic_load(&run->sender.ended) && !run->overdue)
+		cut_short(run, run->stop_reason);
 	stop_sending(run);
 	run->stopped_ns = run->sender.ended_ns;
 	if (run->sender.result != 0)
-		fail_run(run, &run->sender.error);
+		ft_generate_fail(run, &run->sender.error);
 	if (ft_generate_judge_reading(run, error) != 0)
-		fail_run(run, error);
+		ft_generate_fail(run, error);
 	if (top_up(run, error) != 0)
-		fail_run(run, error);
+		ft_generate_fail(run, error);
 	if (run->receiving && !run->failed)
 		wait_for_residual(run);
 	stop_receiving(run);
 	if (run->receiver.result != 0)
-		fail_run(run, &run->receiver.error);
+		ft_generate_fail(run, &run->receiver.error);
 	if (ft_generate_end_counts(run, error) != 0)
-		fail_run(run, error);
+		ft_generate_fail(run, error);
 	if (ft_transmit_finish(&run->transmit, error) != 0)
-		fail_run(run, error);
+		ft_generate_fail(run, error);
 	return 0;
 }
 

@@ -14,6 +14,8 @@
 
 /* A port without a link takes frames and sends none; it is given up after this long. */
 #define OUTAGE_NS (2 * FT_NS_PER_SECOND)
+/* How long after its time a sender is left alone, that ends by itself within milliseconds. */
+#define OVERDUE_NS FT_NS_PER_SECOND
 
 uint64_t ft_generate_receiver_dropped(const struct ft_generate_run *run)
 {
@@ -172,23 +174,36 @@ static json_t *status(void *engine)
 	return object;
 }
 
-/* Non-NULL when the sending port has been without a link for too long. */
-static const char *check_links(struct ft_generate_run *run)
+static const char *lose_port(struct ft_generate_run *run, const char *how)
+{
+	struct ft_error error;
+
+	ft_fail(&error, -ENETDOWN, "-o: port '%s' %s", run->transmit.device, how);
+	ft_generate_fail(run, &error);
+	return "port lost";
+}
+
+/* Non-NULL when the sending port is gone, or has been without a link for too long. */
+static const char *check_output(struct ft_generate_run *run)
 {
 	ft_watch_look(&run->watch, run->manager);
+	if (ft_transmit_has_link(&run->transmit) < 0)
+		return lose_port(run, "is gone");
 	for (unsigned i = 0; i < run->watch.link_count; i++) {
 		const struct ft_watched_link *link = &run->watch.links[i];
 
-		if (link->ifindex != run->transmit.ifindex || link->down_ns == 0 ||
-		    ft_clock_monotonic_ns() - link->down_ns < OUTAGE_NS)
-			continue;
-		run->failed = true;
-		snprintf(run->failure.text, sizeof(run->failure.text),
-			 "-o: port '%s' lost its link", run->transmit.device);
-		ft_manager_alarm(run->manager, "%s", run->failure.text);
-		return "port lost";
+		if (link->ifindex == run->transmit.ifindex && link->down_ns != 0 &&
+		    ft_clock_monotonic_ns() - link->down_ns >= OUTAGE_NS)
+			return lose_port(run, "lost its link");
 	}
 	return NULL;
+}
+
+/* A port that is too busy for the frames it was given must not keep the run from its end. */
+bool ft_generate_is_overdue(struct ft_generate_run *run)
+{
+	run->overdue = run->end_ns != 0 && ft_clock_monotonic_ns() > run->end_ns + OVERDUE_NS;
+	return run->overdue;
 }
 
 static const char *tick(void *engine)
@@ -204,7 +219,7 @@ static const char *tick(void *engine)
 	}
 	if (run->input != NULL && atomic_load_explicit(&run->receiver.ended, memory_order_acquire))
 		return "port lost";
-	return check_links(run);
+	return ft_generate_is_overdue(run) ? "duration" : check_output(run);
 }
 
 const char *ft_generate_wait(struct ft_generate_run *run)

@@ -47,7 +47,9 @@ static void judge_offer(const struct ft_generate_run *run, struct reasons *reaso
 	uint64_t asked = run->asked > taken ? run->asked : taken;
 	uint64_t overrun_ns = run->sender.overrun_ns;
 
-	if (run->sender.behind)
+	if (submitted == 0)
+		add(reasons, "no frame was sent");
+	else if (run->sender.behind || (run->overdue && run->sender.paced))
 		add(reasons, "the port could not keep the rate asked for");
 	else if (overrun_ns > run->sender.elapsed_ns / OVERRUN_SHARE + OVERRUN_NS)
 		add(reasons,
@@ -94,6 +96,8 @@ static void judge_reception(const struct ft_generate_run *run, struct reasons *r
 		    "this machine was too slow to receive: it dropped %" PRIu64
 		    " frames at port %s",
 		    dropped, ft_port_name(run->input));
+	if (run->trickling)
+		add(reasons, "frames still came back when they were waited for no longer");
 	if (received.too_late != 0)
 		add(reasons, "%" PRIu64 " frames came too late to be told from copies",
 		    received.too_late);
@@ -106,7 +110,7 @@ void ft_generate_judge(const struct ft_generate_run *run, char *text, size_t byt
 	text[0] = '\0';
 	if (run->failed)
 		add(&reasons, "%s", run->failure.text);
-	else if (atomic_load(&run->sender.stop))
+	else if (run->cut_short)
 		add(&reasons, "stopped (%s) after %" PRIu64 " frames", run->stop_reason,
 		    ft_count_read(&run->sender.submitted));
 	else
