@@ -13,7 +13,6 @@
 
 #include "ctl/privileges.h"
 #include "ft/clock.h"
-#include "ft/counters.h"
 #include "ft/report.h"
 #include "gen/generate_run.h"
 
@@ -26,10 +25,6 @@
 #define RESIDUAL_NS (2 * FT_NS_PER_SECOND)
 /* As long as they keep coming, but no longer than this. */
 #define LONGEST_RESIDUAL_NS (10 * FT_NS_PER_SECOND)
-/* How long an adapter's counter may lag behind the frames: some drivers ask it once a second. */
-#define CONFIRM_NS (2 * FT_NS_PER_SECOND)
-/* Frames that the port took but did not send are made up for so often. */
-#define TOP_UP_ROUNDS 3u
 /* No run is without an end: one that is given no duration takes no longer than this. */
 #define LONGEST_S  86400u
 #define LONGEST_NS (LONGEST_S * FT_NS_PER_SECOND)
@@ -200,96 +195,6 @@ static int open_ports(struct ft_generate_run *run, struct ft_error *error)
 	return rc == 0 ? start_receiving(run, error) : rc;
 }
 
-static int start_sending(struct ft_generate_run *run, struct ft_error *error)
-{
-	uint64_t duration_ns = run->sender.duration_ns;
-	int rc;
-
-	run->end_ns = duration_ns != 0 && !run->transmit.keeps_no_time
-			      ? ft_clock_monotonic_ns() + duration_ns
-			      : 0;
-	run->sender.speed = run->tempo.speed;
-	rc = ft_sender_start(&run->sender, error);
-	run->sending = rc == 0;
-	return rc;
-}
-
-static void cut_short(struct ft_generate_run *run, const char *reason)
-{
-	run->cut_short = true;
-	run->stop_reason = reason;
-}
-
-/* Wait for the sender's end; it is told to end when the run is stopped. */
-static void stop_sending(struct ft_generate_run *run)
-{
-	if (!run->sending)
-		return;
-	while (!atomic_load_explicit(&run->sender.ended, memory_order_acquire)) {
-		if (ft_generate_interrupted(run))
-			cut_short(run, "signal");
-		if (run->cut_short || ft_generate_is_overdue(run))
-			atomic_store(&run->sender.stop, true);
-		ft_manager_serve(run->manager, SERVE_MS);
-	}
-	ft_sender_join(&run->sender);
-	run->sending = false;
-}
-
-/* Ask the port how many frames left it; wait a moment where its counter is still behind. */
-static int confirm(struct ft_generate_run *run, struct ft_error *error)
-{
-	uint64_t submitted = ft_count_read(&run->sender.submitted);
-	uint64_t began_ns = ft_clock_monotonic_ns(), counted;
-
-	do {
-		int rc;
-
-		ft_counters_settle();
-		rc = ft_transmit_read_count(&run->transmit, &counted, error);
-		if (rc != 0)
-			return rc;
-		run->tx_frames = counted - run->tx_before;
-		if (run->tx_frames >= submitted)
-			return 0;
-		ft_manager_serve(run->manager, SERVE_MS);
-	} while (ft_clock_monotonic_ns() - began_ns < CONFIRM_NS);
-	return 0;
-}
-
-/* Streams that have a count each have no frame left that could stand for another. */
-static bool may_top_up(const struct ft_generate_run *run)
-{
-	const struct ft_sender *sender = &run->sender;
-
-	return !run->failed && run->settings->replay == NULL && run->tx_frames < run->asked &&
-	       !atomic_load(&sender->stop) && !sender->behind &&
-	       ft_count_read(&sender->late.skipped) == 0 && ft_generate_had_all(run) &&
-	       sender->source->due != FT_SOURCE_END;
-}
-
-/*
- * A --count is a count of frames that left the port: send further ones, with numbers of their own,
- * in place of those that the kernel took and then dropped. A replay is never added to.
- */
-static int top_up(struct ft_generate_run *run, struct ft_error *error)
-{
-	uint64_t before;
-	int rc = confirm(run, error);
-
-	for (unsigned round = 0; rc == 0 && round < TOP_UP_ROUNDS && may_top_up(run); round++) {
-		before = run->tx_frames;
-		run->sender.limit += run->asked - run->tx_frames;
-		rc = start_sending(run, error);
-		stop_sending(run);
-		if (rc == 0)
-			rc = confirm(run, error);
-		if (run->tx_frames == before)
-			break;
-	}
-	return rc;
-}
-
 /*
  * Until all have come back, or no more of them for RESIDUAL_NS. Copies are not waited for: they may
  * go round in a loop for ever.
@@ -312,7 +217,7 @@ static void wait_for_residual(struct ft_generate_run *run)
 		if (run->trickling)
 			return;
 		if (ft_generate_interrupted(run)) {
-			cut_short(run, "signal");
+			ft_generate_cut_short(run, "signal");
 			return;
 		}
 		ft_manager_serve(run->manager, SERVE_MS);
@@ -338,20 +243,9 @@ static int generate(struct ft_generate_run *run, struct ft_error *error)
 	run->started_ns = ft_manager_publish(run->manager, error);
 	if (run->started_ns == 0)
 		return -EIO;
-	rc = start_sending(run, error);
+	rc = ft_generate_send(run, error);
 	if (rc != 0)
 		return rc;
-	run->stop_reason = ft_generate_wait(run);
-	if (!atomic_load(&run->sender.ended) && !run->overdue)
-		cut_short(run, run->stop_reason);
-	stop_sending(run);
-	run->stopped_ns = run->sender.ended_ns;
-	if (run->sender.result != 0)
-		ft_generate_fail(run, &run->sender.error);
-	if (ft_generate_judge_reading(run, error) != 0)
-		ft_generate_fail(run, error);
-	if (top_up(run, error) != 0)
-		ft_generate_fail(run, error);
 	if (run->receiving && !run->failed)
 		wait_for_residual(run);
 	stop_receiving(run);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The state of a generator run, shared by generate.c (its course) and generate_status.c (its
- * account). */
+/* The state of a generator run, shared by generate.c (its course) and the files generate_*.c and
+ * prepare_*.c (its parts). */
 #ifndef FT_GEN_GENERATE_RUN_H
 #define FT_GEN_GENERATE_RUN_H
 
@@ -96,11 +96,17 @@ int ft_generate_open_output(struct ft_generate_run *run, struct ft_error *error)
 /* The run cannot go on: say so, once. */
 void ft_generate_fail(struct ft_generate_run *run, const struct ft_error *error);
 
-/* Whether the sender should have ended long ago; noted in `overdue`. */
-bool ft_generate_is_overdue(struct ft_generate_run *run);
+/* A signal or a client ends the run before its time: it shows nothing. */
+void ft_generate_cut_short(struct ft_generate_run *run, const char *reason);
 
-/* Answer clients until the sender has ended or something stops the run; returns why. */
-const char *ft_generate_wait(struct ft_generate_run *run);
+/*
+ * Send all, answering clients, until the port has confirmed as many frames as were asked for or
+ * does so no more. An error says that nothing could begin; what happens later fails the run.
+ */
+int ft_generate_send(struct ft_generate_run *run, struct ft_error *error);
+
+/* What clients are told of the run. */
+json_t *ft_generate_status(void *run);
 
 /* The method `rate`: {"rate"}, {"speed"} or {"paused"}; the result tells speed and pause. */
 json_t *ft_generate_rate(void *run, const json_t *params, struct ft_error *error);
