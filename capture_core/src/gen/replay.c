@@ -169,7 +169,7 @@ static int open_file(struct ft_replay *replay, const struct ft_replay_settings *
 	if (rc == 0 && replay->frame_count == 0)
 		return ft_fail(error, -EINVAL,
 			       "--replay %s: no frame is left to send; see --packets, --from, "
-			       "--to, -f and what the file holds (capinfos)",
+			       "--to, -f, --rewrite and what the file holds (capinfos)",
 			       settings->path);
 	if (rc != 0)
 		unload(replay);
