@@ -1,14 +1,16 @@
 """What the catalogue says of a port's adapter: is it known, supported, and fit for capturing?"""
 
 import re
+from pathlib import Path
 
 from fieldtap_hardware.adapters import (
+    CatalogueError,
     Family,
     Firmware,
     Identity,
     KnownBad,
-    Problem,
     is_within,
+    read_family,
     version_key,
 )
 from fieldtap_hardware.ports import Port
@@ -171,10 +173,16 @@ def check_backends(port: Port, identity: Identity | None) -> Check:
     return _check("port.backends", port, Verdict.OK, f"captures by {', '.join(working)}", evidence)
 
 
-def check_catalogue_file(problem: Problem) -> Check:
-    """A file of the user's that cannot be used."""
-    remedy = f"mend it, then `fieldtap check --catalogue {problem.file}`"
-    return Check("catalogue.file", problem.file, Verdict.FAIL, problem.text, {}, remedy)
+def check_catalogue_file(file: Path) -> Check:
+    """Whether a catalogue file can be used: its form, its patterns, its identifiers."""
+    try:
+        family = read_family(file)
+    except CatalogueError as error:
+        remedy = f"mend it, then `fieldtap check --catalogue {file}`"
+        return Check("catalogue.file", str(file), Verdict.FAIL, str(error), {}, remedy)
+    evidence: Evidence = {"family": family.family, "chips": [chip.pci for chip in family.chip]}
+    summary = f"describes {family.family}"
+    return Check("catalogue.file", str(file), Verdict.OK, summary, evidence)
 
 
 def _check(

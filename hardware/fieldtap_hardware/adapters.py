@@ -148,25 +148,18 @@ class Identity(Struct, frozen=True):
         return ", ".join(part for part in parts if part)
 
 
-class Problem(Struct, frozen=True):
-    """A file of the user's that cannot be used."""
-
-    file: str
-    text: str
-
-
 class Catalogue(Struct, frozen=True):
-    """All families, the user's first, and what is wrong with the user's files."""
+    """All families, the user's first, and those of the user's files that cannot be used."""
 
     families: tuple[Family, ...]
-    problems: tuple[Problem, ...] = ()
+    unusable: tuple[Path, ...] = ()
 
 
 def parse_family(text: str) -> Family:
     """Parse and check one file. Raises `CatalogueError` with what is wrong."""
     try:
         family = msgspec.convert(tomllib.loads(text), Family)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, RecursionError) as error:
         raise CatalogueError(str(error)) from error
     for index, chip in enumerate(family.chip):
         if both := chip.boards.keys() & chip.series.keys():
@@ -230,15 +223,15 @@ def user_dir() -> Path:
 def read_catalogue(own: Path | None = None) -> Catalogue:
     """The user's families (of the folder `own`, else `user_dir()`), then ours.
 
-    A file that cannot be used is a problem and takes nothing else with it.
+    A file that cannot be used takes nothing else with it.
     """
-    families, problems = [], []
+    families, unusable = [], []
     for file in sorted((own or user_dir()).glob("*.toml")):
         try:
             families.append(read_family(file))
-        except CatalogueError as error:
-            problems.append(Problem(str(file), str(error)))
-    return Catalogue((*families, *shipped()), tuple(problems))
+        except CatalogueError:
+            unusable.append(file)
+    return Catalogue((*families, *shipped()), tuple(unusable))
 
 
 def identify(port: Port, families: Iterable[Family]) -> Identity | None:

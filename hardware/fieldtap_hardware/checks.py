@@ -15,7 +15,7 @@ from fieldtap_hardware.ports import LIVE, Kernel, Port
 from fieldtap_hardware.silence import check_silence
 from fieldtap_hardware.storage import check_storage, read_storage
 from fieldtap_hardware.thunderbolt import check_enclosure, check_tree, read_tree, tunnels
-from fieldtap_hardware.verdicts import Check, Evidence, Report, Unreadable, Verdict, worst
+from fieldtap_hardware.verdicts import Check, Evidence, Report, Unreadable, Verdict, report_of
 from fieldtap_hardware.words import rate_words
 
 MANY_DOWNS = 10  # replugging counts too
@@ -51,10 +51,10 @@ def run_checks(
     order = [port.name for port in ports]
     checks.sort(key=lambda check: order.index(check.subject))
     checks += check_tree(tree)
-    checks += [check_catalogue_file(problem) for problem in catalogue.problems]
+    checks += [check_catalogue_file(file) for file in catalogue.unusable]
     checks.append(check_storage(capture_dir, read_storage(capture_dir), ports))
     checks += [check_program(path, read_program(path)) for path in programs]
-    return Report(verdict=worst(check.verdict for check in checks), checks=tuple(checks))
+    return report_of(checks)
 
 
 def check_port(
