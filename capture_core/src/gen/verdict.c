@@ -45,7 +45,8 @@ static void judge_offer(const struct ft_generate_run *run, struct reasons *reaso
 	/* Where only the port knows what it dropped, it may drop at top speed. */
 	uint64_t taken = run->transmit.takes_all ? 0 : submitted;
 	uint64_t asked = run->asked > taken ? run->asked : taken;
-	uint64_t overrun_ns = run->sender.overrun_ns;
+	/* A schedule that slid is one that was not kept. */
+	uint64_t overrun_ns = run->sender.overrun_ns + ft_count_read(&run->sender.late.slid_ns);
 
 	if (submitted == 0)
 		add(reasons, "no frame was sent");
@@ -55,7 +56,8 @@ static void judge_offer(const struct ft_generate_run *run, struct reasons *reaso
 		add(reasons,
 		    "the rate fell short of what was asked: sending took %.3f ms longer than the "
 		    "%.3f ms that it should have",
-		    (double)overrun_ns / 1e6, (double)(run->sender.elapsed_ns - overrun_ns) / 1e6);
+		    (double)overrun_ns / 1e6,
+		    ((double)run->sender.elapsed_ns - (double)overrun_ns) / 1e6);
 	if (run->sender.paced && ft_count_read(&run->replay.underruns) != 0)
 		add(reasons, "%" PRIu64 " times a frame was due before it had been read",
 		    ft_count_read(&run->replay.underruns));
