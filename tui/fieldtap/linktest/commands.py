@@ -23,7 +23,7 @@ from fieldtap.linktest.bench import (
     WallClock,
 )
 from fieldtap.linktest.engine import EngineTester
-from fieldtap.linktest.results import Directions, Kind, Occasion
+from fieldtap.linktest.results import Directions, Kind, Occasion, Service
 from fieldtap.linktest.settings import Part, Search, Settings
 
 if TYPE_CHECKING:
@@ -44,13 +44,16 @@ class Common:
 
     def __init__(
         self,
-        names: tuple[str, str],
+        names: tuple[str, ...],
         directions: Directions,
         vlan_id: int | None,
         speed: str | None,
         forced: tuple[str, ...],
         occasion: Occasion,
     ) -> None:
+        if len(names) != 2:
+            text = "name two ports, the ends of the link, as in eth2 eth3; see fieldtap ports"
+            raise CommandError(text, BAD_USAGE)
         if names[0] == names[1]:
             raise CommandError(f"{names[0]}: a link has two ends; name two ports", BAD_USAGE)
         found = machine.ports(names)
@@ -66,6 +69,12 @@ class Common:
         if speed is not None:
             return quantities.bit_rate_bps(speed)
         for port in self.ports:
+            if not port.up:
+                text = f"{port.name} is down; bring it up: ip link set {port.name} up"
+                raise CommandError(text, BAD_USAGE)
+            if port.carrier is False:
+                text = f"{port.name} has no link; check cable, module and the other end"
+                raise CommandError(text, BAD_USAGE)
             if port.speed_bps is None:
                 text = f"{port.name} does not tell its speed; give it, as in --speed 1Gbps"
                 raise CommandError(text, BAD_USAGE)
@@ -88,6 +97,13 @@ class Common:
             listener=listener,
             vlan_id=self.vlan_id,
         )
+
+    def check_service(self, service: Service) -> None:
+        """Raise `CommandError` for a service that is more than the link, before it is sent."""
+        if service.cir_bps + service.eir_bps > self.speed_bps:
+            asked = words.scaled(service.cir_bps + service.eir_bps, "bit/s")
+            text = f"service {service.name!r} has {asked} of CIR and EIR, the link"
+            raise CommandError(f"{text} {words.scaled(self.speed_bps, 'bit/s')}", BAD_USAGE)
 
     def check_sizes(self, sizes: tuple[int, ...], *, tagged: bool) -> None:
         """Raise `CommandError` for a size that a port cannot take, before hours are spent."""
@@ -121,7 +137,7 @@ def common_options(command: Command) -> Command:
             show_default=True,
             help="From the first port to the second, back, or both at once.",
         ),
-        click.argument("names", metavar="PORT PORT", nargs=2),
+        click.argument("names", metavar="PORT PORT", nargs=-1),
     ):
         command = add(command)
     return command
@@ -315,6 +331,7 @@ def y1564(profile: Path, step: str, duration: str, **options: object) -> int:
     services = profiles.read(profile)
     for service in services:
         common.check_sizes((service.frame_bytes,), tagged=service.vlan_id is not None)
+        common.check_service(service)
     step_s = quantities.duration_s(step)
     performance_s = 0.0 if duration == "0" else quantities.duration_s(duration)
     with _progress(quiet=as_json) as listener:
@@ -332,7 +349,7 @@ def quick_command(**options: object) -> int:
     fieldtap linktest quick eth2 eth3 --direction both
     """
     common, out, as_json = _common(options)
-    common.check_sizes(quick.SIZES, tagged=common.vlan_id is not None)
+    common.check_sizes(quick.sizes(common.vlan_id), tagged=common.vlan_id is not None)
     with _progress(quiet=as_json) as listener:
         bench = common.bench(SHORT_WAITS, listener, attempts=2)
         test = kinds.QuickTest(bench, common.ports, common.speed_bps)
@@ -373,7 +390,7 @@ def _common(options: dict[str, object]) -> tuple[Common, Path | None, bool]:
     vlan_id, speed, out = options["vlan_id"], options["speed"], options["out"]
     directions: dict[object, Directions] = {word: word for word in get_args(Directions)}
     common = Common(
-        names if isinstance(names, tuple) else ("", ""),
+        names if isinstance(names, tuple) else (),
         directions[options["directions"]],
         vlan_id if isinstance(vlan_id, int) else None,
         speed if isinstance(speed, str) else None,
