@@ -63,7 +63,7 @@ run: build ## open the console on the lab link
 
 # --- checking -----------------------------------------------------------------------------------
 
-C_FILES = $(shell git ls-files 'capture_core/*.c' 'capture_core/*.h' 'tests/*.c')
+C_FILES = $(shell git ls-files 'capture_core/*.c' 'capture_core/*.h' 'capture_core/*.cc' 'tests/*.c')
 SHELL_FILES = $(shell git ls-files 'setup/*' '.ci/*' 'tui/run-on-lab' '*.sh' | grep -v packages)
 
 .PHONY: lint

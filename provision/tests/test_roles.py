@@ -67,7 +67,7 @@ def test_programs_are_for_the_group_and_start_with_their_capabilities(
     converged: Converged, program: str
 ) -> None:
     assert owner(converged.tree, f"usr/local/bin/{program}") == "root:fieldtap 750"
-    wanted = "cap_net_admin,cap_net_raw,cap_ipc_lock,cap_sys_nice,cap_sys_resource,cap_bpf=ep"
+    wanted = "cap_net_admin,cap_net_raw,cap_ipc_lock,cap_sys_nice,cap_bpf=ep"
     assert in_tree(converged.tree, "getcap", f"/usr/local/bin/{program}").split()[1] == wanted
 
 

@@ -15,6 +15,7 @@ LINE_LIMIT_BYTES = 4 * 1024 * 1024
 """No message is longer: a peer that sends more on one line is not an engine."""
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
+Name = Annotated[str, msgspec.Meta(min_length=1)]
 Result = TypeVar("Result")
 
 
@@ -101,7 +102,7 @@ class _Run(msgspec.Struct, frozen=True, kw_only=True, tag_field="program"):
     """What every engine says of its run."""
 
     schema: Literal["fieldtap.status/1"]
-    name: str
+    name: Name
     pid: int
     state: Literal["running", "stopping"]
     started_ns: Count

@@ -2,7 +2,6 @@
 #include "gen/layers.h"
 
 #include <linux/if_ether.h>
-#include <netinet/icmp6.h>
 #include <netinet/ip.h>
 #include <netinet/ip_icmp.h>
 

@@ -15,7 +15,8 @@ struct ft_realtime {
 
 /*
  * To be called before privileges are dropped: let this process use SCHED_FIFO later, and keep in
- * memory the `bytes` at `frames` that the thread works on. What is not permitted is left out.
+ * memory the `bytes` at `frames` that the thread works on. What is not permitted is left out:
+ * without CAP_SYS_RESOURCE the limit must be there already (LimitRTPRIO=, limits.conf(5)).
  */
 void ft_realtime_permit(const void *frames, size_t bytes);
 

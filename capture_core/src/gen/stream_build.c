@@ -3,7 +3,6 @@
 #include "gen/stream_build.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <linux/if_ether.h>
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,8 @@
 #include <string>
 #include <string_view>
 
-/* What the parser takes for granted, and text that is not TOML may break, is an error like others. */
+/* What the parser takes for granted, and text that is not TOML may break, is an error like others.
+ */
 [[noreturn]] static void refuse()
 {
 	throw std::runtime_error("not TOML; check brackets, quotes and commas");
@@ -34,7 +35,8 @@ json_t *json_of(const toml::node &node)
 			json_t *member = json_of(value);
 
 			if (member == nullptr ||
-			    json_object_set_new(object, std::string(key.str()).c_str(), member) != 0) {
+			    json_object_set_new(object, std::string(key.str()).c_str(), member) !=
+				    0) {
 				json_decref(object);
 				return nullptr;
 			}
@@ -84,8 +86,8 @@ extern "C" int ft_toml_parse(const char *text, size_t bytes, const char *name, j
 			     struct ft_error *error)
 {
 	if (has_control_character(std::string_view(text, bytes)))
-		return ft_fail(error, -EINVAL,
-			       "%s: a control character; a TOML file is plain text", name);
+		return ft_fail(error, -EINVAL, "%s: a control character; a TOML file is plain text",
+			       name);
 	try {
 		*root = json_of(toml::parse(std::string_view(text, bytes)));
 	} catch (const toml::parse_error &wrong) {
