@@ -213,10 +213,10 @@ def _rfc2544(kind: Kind, parts: tuple[Part, ...], options: dict[str, object]) ->
     if not 0 < wanted.precision < 1:
         raise CommandError("--precision: give a share above 0 and below 100%", BAD_USAGE)
     wanted = settings.shorten(wanted) if short else wanted
-    with _progress(quiet=as_json) as listener:
-        bench = common.bench(SHORT_WAITS if short else STANDARD_WAITS, listener)
-        test = kinds.Rfc2544Test(kind, bench, wanted, common.speed_bps)
-        return _run(test, common, out, as_json=as_json)
+    listener = _progress(quiet=as_json)
+    bench = common.bench(SHORT_WAITS if short else STANDARD_WAITS, listener)
+    test = kinds.Rfc2544Test(kind, bench, wanted, common.speed_bps)
+    return _run(test, common, out, listener, as_json=as_json)
 
 
 @linktest.command()
@@ -334,10 +334,10 @@ def y1564(profile: Path, step: str, duration: str, **options: object) -> int:
         common.check_service(service)
     step_s = quantities.duration_s(step)
     performance_s = 0.0 if duration == "0" else quantities.duration_s(duration)
-    with _progress(quiet=as_json) as listener:
-        bench = common.bench(SHORT_WAITS, listener)
-        test = kinds.Y1564Test(bench, services, step_s, performance_s)
-        return _run(test, common, out, as_json=as_json)
+    listener = _progress(quiet=as_json)
+    bench = common.bench(SHORT_WAITS, listener)
+    test = kinds.Y1564Test(bench, services, step_s, performance_s)
+    return _run(test, common, out, listener, as_json=as_json)
 
 
 @linktest.command("quick")
@@ -350,10 +350,10 @@ def quick_command(**options: object) -> int:
     """
     common, out, as_json = _common(options)
     common.check_sizes(quick.sizes(common.vlan_id), tagged=common.vlan_id is not None)
-    with _progress(quiet=as_json) as listener:
-        bench = common.bench(SHORT_WAITS, listener, attempts=2)
-        test = kinds.QuickTest(bench, common.ports, common.speed_bps)
-        return _run(test, common, out, as_json=as_json)
+    listener = _progress(quiet=as_json)
+    bench = common.bench(SHORT_WAITS, listener, attempts=2)
+    test = kinds.QuickTest(bench, common.ports, common.speed_bps)
+    return _run(test, common, out, listener, as_json=as_json)
 
 
 @linktest.command("soak")
@@ -378,10 +378,10 @@ def soak_command(duration: str, size: int, rate: str, allow: str, **options: obj
     common.check_sizes(sizes, tagged=common.vlan_id is not None)
     quantities.frames_pps(rate, sizes[0], 1.0)
     duration_s, allowed = quantities.duration_s(duration), 100 * quantities.ratio(allow)
-    with _progress(quiet=as_json) as listener:
-        bench = common.bench(SHORT_WAITS, listener, attempts=1)
-        test = kinds.SoakTest(bench, sizes[0], rate, duration_s, allowed, common.speed_bps)
-        return _run(test, common, out, as_json=as_json)
+    listener = _progress(quiet=as_json)
+    bench = common.bench(SHORT_WAITS, listener, attempts=1)
+    test = kinds.SoakTest(bench, sizes[0], rate, duration_s, allowed, common.speed_bps)
+    return _run(test, common, out, listener, as_json=as_json)
 
 
 def _common(options: dict[str, object]) -> tuple[Common, Path | None, bool]:
@@ -406,13 +406,16 @@ def _progress(*, quiet: bool) -> "Progress":
     return Progress(quiet=quiet)
 
 
-def _run(test: session.Test, common: Common, out: Path | None, *, as_json: bool) -> int:
+def _run(
+    test: session.Test, common: Common, out: Path | None, listener: "Progress", *, as_json: bool
+) -> int:
     """Run `test`, deliver its report and return the exit code."""
     report_cli.prepare(out)
     about = words.seconds(round(1e9 * test.estimate_s()))
     click.echo(f"fieldtap: this takes about {about}; Ctrl-C ends it with what there is", err=True)
     signal.signal(signal.SIGTERM, _as_interrupt)
-    report = session.run(test, common.ports)
+    with listener:  # which has left the terminal before the report is printed
+        report = session.run(test, common.ports)
     if report.interrupted and not report.trials:
         return INTERRUPTED
     report_cli.deliver(replace(report, occasion=common.occasion), out, as_json=as_json)
