@@ -77,6 +77,32 @@ def test_a_clean_link_is_ok_and_nothing_is_left_behind(loop: Lab, run_dir: Path)
     assert list(run_dir.iterdir()) == [] or [path.name for path in run_dir.iterdir()] == [".ports"]
 
 
+def test_top_speed_goes_both_ways_and_tagged(loop: Lab) -> None:
+    options = ("--direction", "both", "--vlan", "7", "--size", "64", "--duration", "1s")
+    _, report = finish(start(loop, "soak", *options))
+    flood = report["trials"][0]
+    assert [flow["direction"] for flow in flood["trial"]["flows"]] == ["a-b", "b-a"]
+    assert {(flow["rate_pps"], flow["frame_bytes"]) for flow in flood["trial"]["flows"]} == {
+        (None, 68)
+    }
+    assert all(flow["sent"] > 0 for flow in flood["flows"])
+
+
+def test_a_service_that_is_more_than_the_link_is_refused(loop: Lab, tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text(PROFILE)
+    options = ("--profile", str(tmp_path / "site.toml"), "--speed", "0.9Mbps")
+    stdout, stderr = start(loop, "y1564", *options).communicate(timeout=TIMEOUT_S)
+    assert stdout == b""
+    assert b"service 'voice' has 1 Mbit/s of CIR and EIR, the link 900 kbit/s" in stderr
+
+
+def test_a_port_that_is_down_is_said_to_be_down(loop: Lab) -> None:
+    loop.left.run(tool("ip"), "link", "set", loop.left.port, "down")
+    stdout, stderr = start(loop, "quick").communicate(timeout=TIMEOUT_S)
+    assert stdout == b""
+    assert f"{loop.left.port} is down; bring it up: ip link set".encode() in stderr
+
+
 def test_a_service_is_tested_step_by_step(loop: Lab, tmp_path: Path) -> None:
     (tmp_path / "site.toml").write_text(PROFILE)
     options = ("--profile", str(tmp_path / "site.toml"), "--step", "1s", "--duration", "2s")

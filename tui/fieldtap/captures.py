@@ -66,7 +66,7 @@ def change_rate(name: str, change: str) -> Pace:
             return control.pause()
         if change == "resume":
             return control.resume()
-        if change.endswith("x"):
+        if change.endswith("x") and change != "max":
             try:
                 speed = float(change.removesuffix("x"))
             except ValueError:

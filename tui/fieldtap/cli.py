@@ -319,7 +319,8 @@ def rate(name: str, change: str) -> None:
     fieldtap rate site pause
     """
     pace = captures.change_rate(name, change)
-    _say(f"{name} is paused" if pace.paused else f"{name} goes on")
+    at = "" if change == "resume" else f" at {change}"
+    _say(f"{name} is paused" if pace.paused else f"{name} goes on{at}")
 
 
 @commands.command(context_settings=PASS_ON, add_help_option=False)

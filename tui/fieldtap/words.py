@@ -33,6 +33,7 @@ CAUSES = (
 MAX_FILE_LINES = 10
 
 Ledger = CapturePort | PortLedger
+FCS_BYTES = 4
 Counter = Callable[[Status], int]
 
 
@@ -92,9 +93,9 @@ def frames(status: Status) -> int:
 
 
 def captured_bytes(status: Status) -> int:
-    """Captured or sent bytes so far."""
+    """Captured bytes so far, or those sent, with FCS as the generator's rates have it."""
     if isinstance(status, GenerateStatus):
-        return status.tx.bytes
+        return status.tx.bytes + FCS_BYTES * status.tx.frames
     if isinstance(status, ReflectStatus):
         return status.bytes
     return sum(port.bytes_stored for port in status.ports)

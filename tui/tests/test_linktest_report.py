@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from fieldtap_core.errors import EngineError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
+from msgspec.structs import replace
 
 FROZEN = Path(__file__).parents[2] / "build/frozen/fieldtap/fieldtap"
 MakeReport = Callable[[str], LinktestReport]
@@ -186,6 +188,27 @@ def test_a_terminal_gets_text_from_outside_without_its_controls(
     printed = capsys.readouterr().out
     assert "\x1b" not in printed
     assert "[bold]" in printed
+
+
+def test_a_terminal_of_80_columns_shows_every_figure_whole(
+    make_report: MakeReport, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    report = make_report("eth2")
+    limits = {"flr_max": 0.001, "ftd_max_ns": 20_000_000, "fdv_max_ns": 2_000_000}
+    (tested,) = report.services
+    service = replace(tested.service, avail_min=0.999, vlan_id=100, **limits)
+    report = replace(report, services=(replace(tested, service=service),))
+    report_terminal.print_report(report)
+    printed = capsys.readouterr().out
+    for table in report_tables.results(report):
+        if table.key not in report_terminal.FOR_FILES_ONLY:
+            brief = table.filled().brief()
+            shown = zip(brief.columns * len(brief.rows), chain(*brief.rows), strict=True)
+            figures = [(column, value) for column, value in shown if not isinstance(value, str)]
+            assert [c.label for c, value in figures if c.text(value) not in printed] == []
+    assert printed.index("Deviations") < printed.index("Throughput")
+    assert printed.splitlines()[1] == "RFC 2544 benchmark, eth2 to eth3"
 
 
 def test_an_earlier_report_is_never_overwritten(make_report: MakeReport, tmp_path: Path) -> None:

@@ -204,6 +204,12 @@ static void summarize_sent(const struct ft_generate_run *run)
 			run->transmit.device, ft_count_read(&run->replay.underruns));
 }
 
+/* Whether what is sent is to come back where it was sent, from a reflector or a loop. */
+static bool goes_round(const struct ft_generate_run *run)
+{
+	return strcmp(run->transmit.device, ft_port_name(run->input)) == 0;
+}
+
 static void summarize_latency(const struct ft_generate_run *run)
 {
 	const char *port = ft_port_name(run->input);
@@ -214,9 +220,10 @@ static void summarize_latency(const struct ft_generate_run *run)
 		fprintf(stderr, "ft-generate: %s: latency is not known: %s\n", port, unknown);
 	else if (latency != NULL && ft_count_read(&latency->histogram.samples) > 0)
 		fprintf(stderr,
-			"ft-generate: %s: latency %.1f us at least, %.1f median, %.1f for 99%%, "
+			"ft-generate: %s: %s %.1f us at least, %.1f median, %.1f for 99%%, "
 			"%.1f at most\n",
-			port, (double)ft_count_read(&latency->histogram.min) / 1e3,
+			port, goes_round(run) ? "round trip" : "latency",
+			(double)ft_count_read(&latency->histogram.min) / 1e3,
 			(double)ft_histogram_quantile(&latency->histogram, 0.5) / 1e3,
 			(double)ft_histogram_quantile(&latency->histogram, 0.99) / 1e3,
 			(double)ft_count_read(&latency->histogram.max) / 1e3);
@@ -232,6 +239,10 @@ static void summarize_received(const struct ft_generate_run *run)
 		"ft-generate: %s: %" PRIu64 " frames received, %" PRIu64 " lost, %" PRIu64
 		" dropped here\n",
 		port, received.frames, ft_generate_lost(run), ft_generate_receiver_dropped(run));
+	if (received.frames == 0 && goes_round(run))
+		fprintf(stderr,
+			"ft-generate: %s: nothing came back: is ft-reflect at the far end?\n",
+			port);
 	if (run->receiver.stream_count == 0)
 		return;
 	fprintf(stderr,

@@ -141,8 +141,8 @@ class Bench:
             result = self.run_once(trial, watch)
             if result.valid:
                 return result
-        times = "once" if self.attempts == 1 else f"{self.attempts} times"
-        raise InvalidTestError(f"tried {times}: {result.invalid_reason}")
+        tried = "" if self.attempts == 1 else f"tried {self.attempts} times: "
+        raise InvalidTestError(f"{tried}{result.invalid_reason}")
 
     def run_verified(self, trial: Trial) -> TrialResult:
         """Run a trial, and again where this machine may have caused the little that was lost.

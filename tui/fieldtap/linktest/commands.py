@@ -23,7 +23,7 @@ from fieldtap.linktest.bench import (
     WallClock,
 )
 from fieldtap.linktest.engine import EngineTester
-from fieldtap.linktest.results import Directions, Kind, Occasion
+from fieldtap.linktest.results import Directions, Kind, Occasion, Service
 from fieldtap.linktest.settings import Part, Search, Settings
 
 if TYPE_CHECKING:
@@ -44,13 +44,16 @@ class Common:
 
     def __init__(
         self,
-        names: tuple[str, str],
+        names: tuple[str, ...],
         directions: Directions,
         vlan_id: int | None,
         speed: str | None,
         forced: tuple[str, ...],
         occasion: Occasion,
     ) -> None:
+        if len(names) != 2:
+            text = "name two ports, the ends of the link, as in eth2 eth3; see fieldtap ports"
+            raise CommandError(text, BAD_USAGE)
         if names[0] == names[1]:
             raise CommandError(f"{names[0]}: a link has two ends; name two ports", BAD_USAGE)
         found = machine.ports(names)
@@ -66,6 +69,12 @@ class Common:
         if speed is not None:
             return quantities.bit_rate_bps(speed)
         for port in self.ports:
+            if not port.up:
+                text = f"{port.name} is down; bring it up: ip link set {port.name} up"
+                raise CommandError(text, BAD_USAGE)
+            if port.carrier is False:
+                text = f"{port.name} has no link; check cable, module and the other end"
+                raise CommandError(text, BAD_USAGE)
             if port.speed_bps is None:
                 text = f"{port.name} does not tell its speed; give it, as in --speed 1Gbps"
                 raise CommandError(text, BAD_USAGE)
@@ -88,6 +97,13 @@ class Common:
             listener=listener,
             vlan_id=self.vlan_id,
         )
+
+    def check_service(self, service: Service) -> None:
+        """Raise `CommandError` for a service that is more than the link, before it is sent."""
+        if service.cir_bps + service.eir_bps > self.speed_bps:
+            asked = words.scaled(service.cir_bps + service.eir_bps, "bit/s")
+            text = f"service {service.name!r} has {asked} of CIR and EIR, the link"
+            raise CommandError(f"{text} {words.scaled(self.speed_bps, 'bit/s')}", BAD_USAGE)
 
     def check_sizes(self, sizes: tuple[int, ...], *, tagged: bool) -> None:
         """Raise `CommandError` for a size that a port cannot take, before hours are spent."""
@@ -121,7 +137,7 @@ def common_options(command: Command) -> Command:
             show_default=True,
             help="From the first port to the second, back, or both at once.",
         ),
-        click.argument("names", metavar="PORT PORT", nargs=2),
+        click.argument("names", metavar="PORT PORT", nargs=-1),
     ):
         command = add(command)
     return command
@@ -197,10 +213,10 @@ def _rfc2544(kind: Kind, parts: tuple[Part, ...], options: dict[str, object]) ->
     if not 0 < wanted.precision < 1:
         raise CommandError("--precision: give a share above 0 and below 100%", BAD_USAGE)
     wanted = settings.shorten(wanted) if short else wanted
-    with _progress(quiet=as_json) as listener:
-        bench = common.bench(SHORT_WAITS if short else STANDARD_WAITS, listener)
-        test = kinds.Rfc2544Test(kind, bench, wanted, common.speed_bps)
-        return _run(test, common, out, as_json=as_json)
+    listener = _progress(quiet=as_json)
+    bench = common.bench(SHORT_WAITS if short else STANDARD_WAITS, listener)
+    test = kinds.Rfc2544Test(kind, bench, wanted, common.speed_bps)
+    return _run(test, common, out, listener, as_json=as_json)
 
 
 @linktest.command()
@@ -315,12 +331,13 @@ def y1564(profile: Path, step: str, duration: str, **options: object) -> int:
     services = profiles.read(profile)
     for service in services:
         common.check_sizes((service.frame_bytes,), tagged=service.vlan_id is not None)
+        common.check_service(service)
     step_s = quantities.duration_s(step)
     performance_s = 0.0 if duration == "0" else quantities.duration_s(duration)
-    with _progress(quiet=as_json) as listener:
-        bench = common.bench(SHORT_WAITS, listener)
-        test = kinds.Y1564Test(bench, services, step_s, performance_s)
-        return _run(test, common, out, as_json=as_json)
+    listener = _progress(quiet=as_json)
+    bench = common.bench(SHORT_WAITS, listener)
+    test = kinds.Y1564Test(bench, services, step_s, performance_s)
+    return _run(test, common, out, listener, as_json=as_json)
 
 
 @linktest.command("quick")
@@ -332,11 +349,11 @@ def quick_command(**options: object) -> int:
     fieldtap linktest quick eth2 eth3 --direction both
     """
     common, out, as_json = _common(options)
-    common.check_sizes(quick.SIZES, tagged=common.vlan_id is not None)
-    with _progress(quiet=as_json) as listener:
-        bench = common.bench(SHORT_WAITS, listener, attempts=2)
-        test = kinds.QuickTest(bench, common.ports, common.speed_bps)
-        return _run(test, common, out, as_json=as_json)
+    common.check_sizes(quick.sizes(common.vlan_id), tagged=common.vlan_id is not None)
+    listener = _progress(quiet=as_json)
+    bench = common.bench(SHORT_WAITS, listener, attempts=2)
+    test = kinds.QuickTest(bench, common.ports, common.speed_bps)
+    return _run(test, common, out, listener, as_json=as_json)
 
 
 @linktest.command("soak")
@@ -361,10 +378,10 @@ def soak_command(duration: str, size: int, rate: str, allow: str, **options: obj
     common.check_sizes(sizes, tagged=common.vlan_id is not None)
     quantities.frames_pps(rate, sizes[0], 1.0)
     duration_s, allowed = quantities.duration_s(duration), 100 * quantities.ratio(allow)
-    with _progress(quiet=as_json) as listener:
-        bench = common.bench(SHORT_WAITS, listener, attempts=1)
-        test = kinds.SoakTest(bench, sizes[0], rate, duration_s, allowed, common.speed_bps)
-        return _run(test, common, out, as_json=as_json)
+    listener = _progress(quiet=as_json)
+    bench = common.bench(SHORT_WAITS, listener, attempts=1)
+    test = kinds.SoakTest(bench, sizes[0], rate, duration_s, allowed, common.speed_bps)
+    return _run(test, common, out, listener, as_json=as_json)
 
 
 def _common(options: dict[str, object]) -> tuple[Common, Path | None, bool]:
@@ -373,7 +390,7 @@ def _common(options: dict[str, object]) -> tuple[Common, Path | None, bool]:
     vlan_id, speed, out = options["vlan_id"], options["speed"], options["out"]
     directions: dict[object, Directions] = {word: word for word in get_args(Directions)}
     common = Common(
-        names if isinstance(names, tuple) else ("", ""),
+        names if isinstance(names, tuple) else (),
         directions[options["directions"]],
         vlan_id if isinstance(vlan_id, int) else None,
         speed if isinstance(speed, str) else None,
@@ -389,13 +406,16 @@ def _progress(*, quiet: bool) -> "Progress":
     return Progress(quiet=quiet)
 
 
-def _run(test: session.Test, common: Common, out: Path | None, *, as_json: bool) -> int:
+def _run(
+    test: session.Test, common: Common, out: Path | None, listener: "Progress", *, as_json: bool
+) -> int:
     """Run `test`, deliver its report and return the exit code."""
     report_cli.prepare(out)
     about = words.seconds(round(1e9 * test.estimate_s()))
     click.echo(f"fieldtap: this takes about {about}; Ctrl-C ends it with what there is", err=True)
     signal.signal(signal.SIGTERM, _as_interrupt)
-    report = session.run(test, common.ports)
+    with listener:  # which has left the terminal before the report is printed
+        report = session.run(test, common.ports)
     if report.interrupted and not report.trials:
         return INTERRUPTED
     report_cli.deliver(replace(report, occasion=common.occasion), out, as_json=as_json)

@@ -125,7 +125,7 @@ class QuickTest:
             report,
             settings={
                 "directions": self.bench.directions,
-                "sizes": quick.SIZES,
+                "sizes": quick.sizes(self.bench.vlan_id),
                 "loads_percent": quick.LOADS_PERCENT,
                 "load_s": quick.LOAD_S,
                 "flood_s": quick.FLOOD_S,

@@ -89,7 +89,10 @@ def _test(order: Order, common: Common, live: Live) -> session.Test:
         return kinds.QuickTest(bench, common.ports, common.speed_bps)
     duration_s = quantities.duration_s(order.duration)
     if order.test == "y1564":
-        return kinds.Y1564Test(bench, profiles.read(Path(order.profile)), STEP_S, duration_s)
+        services = profiles.read(Path(order.profile))
+        for service in services:
+            common.check_service(service)
+        return kinds.Y1564Test(bench, services, STEP_S, duration_s)
     (size,) = _sizes(order, common)[:1]
     return kinds.SoakTest(bench, size, SOAK_RATE, duration_s, 0.0, common.speed_bps)
 

@@ -1,6 +1,7 @@
 """Sizes, rates, times and shares as a user writes them. Errors are `CommandError`s."""
 
 import re
+from collections.abc import Iterable
 
 from fieldtap.failures import BAD_USAGE, CommandError
 from fieldtap.linktest import figures
@@ -63,14 +64,19 @@ def frames_pps(text: str, frame_bytes: int, highest_pps: float) -> float:
 def sizes(text: str, vlan_id: int | None) -> tuple[int, ...]:
     """Return frame sizes from "64,512,1518" or "standard", each with the tag of a VLAN."""
     words = [str(size) for size in STANDARD_SIZES] if text == "standard" else text.split(",")
-    tag = 0 if vlan_id is None else TAG_BYTES
     found = []
     for word in words:
         if not word.strip().isdecimal() or not _fits(int(word)):
             bounds = f"{MIN_FRAME_BYTES} to {MAX_FRAME_BYTES} bytes with FCS"
             raise CommandError(f"--sizes: {word!r} is not a frame size ({bounds})", BAD_USAGE)
-        found.append(int(word) + tag)
-    return tuple(dict.fromkeys(found))
+        found.append(int(word))
+    return tagged(dict.fromkeys(found), vlan_id)
+
+
+def tagged(sizes: Iterable[int], vlan_id: int | None) -> tuple[int, ...]:
+    """Return frame sizes with the tag of a VLAN, where there is one."""
+    tag_bytes = 0 if vlan_id is None else TAG_BYTES
+    return tuple(size + tag_bytes for size in sizes)
 
 
 def _fits(size: int) -> bool:

@@ -7,11 +7,11 @@ from fieldtap_hardware.ports import Port
 from fieldtap_hardware.sysfs import parse_int, read_text
 from fieldtap_hardware.verdicts import Check, Evidence, Verdict
 
-from fieldtap.linktest import figures
+from fieldtap.linktest import figures, quantities
 from fieldtap.linktest.bench import Bench, Ceiling, InvalidTestError, find_ceiling
 from fieldtap.linktest.trial import Trial, TrialResult
 
-SIZES = (64, 512, 1518)
+UNTAGGED_SIZES = (64, 512, 1518)
 LOADS_PERCENT = (10, 50, 90)
 LOAD_S = 1.5
 FLOOD_S = 2.0
@@ -20,6 +20,11 @@ ERROR_COUNTERS = ("rx_crc_errors", "rx_frame_errors", "rx_length_errors", "rx_er
 """Of /sys/class/net/PORT/statistics: what a bad cable, connector or module makes grow."""
 
 Counters = dict[str, int]
+
+
+def sizes(vlan_id: int | None) -> tuple[int, ...]:
+    """Return the sizes of the frames, each with the tag of a VLAN."""
+    return quantities.tagged(UNTAGGED_SIZES, vlan_id)
 
 
 def read_counters(port: str) -> Counters:
@@ -81,7 +86,7 @@ def run(
         return
     checks.append(check_speeds(ports))
     before = {port.name: counters(port.name) for port in ports}
-    for frame_bytes in SIZES:
+    for frame_bytes in sizes(bench.vlan_id):
         checks += _load(bench, frame_bytes, figures.line_pps(speed_bps, frame_bytes))
     checks += [check_errors(port.name, before[port.name], counters(port.name)) for port in ports]
 
@@ -89,7 +94,7 @@ def run(
 def estimate_s(bench: Bench) -> float:
     """Return about how long the test takes, in seconds."""
     trials = len(LOADS_PERCENT) * (LOAD_S + bench.waits.settle_s + bench.waits.learning_s + 1)
-    return len(SIZES) * (trials + FLOOD_S + 3)
+    return len(UNTAGGED_SIZES) * (trials + FLOOD_S + 3)
 
 
 def _load(bench: Bench, frame_bytes: int, line: float) -> list[Check]:

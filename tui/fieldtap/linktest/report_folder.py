@@ -37,10 +37,14 @@ def save(report: LinktestReport, folder: Path) -> Saved:
     try:
         saved = next(_free_names(folder))
         data = results.encode(report)
-        _write(saved.json, data)
-        _write(saved.trials, report_csv.trials(report).encode())
-        _write(saved.results, report_csv.results(report).encode())
-        _write(saved.html, report_html.render(data, saved.json).encode())
+        contents = {
+            saved.json: data,
+            saved.trials: report_csv.trials(report).encode(),
+            saved.results: report_csv.results(report).encode(),
+            saved.html: report_html.render(data, saved.json).encode(),
+        }
+        for path, content in contents.items():
+            _write(path, content)
     except OSError as error:
         raise CommandError(f"cannot save the report in {folder}: {error.strerror}") from None
     return saved
@@ -61,5 +65,12 @@ def _free_names(folder: Path) -> Iterator[Saved]:
 
 
 def _write(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
+    """Write a new file whole, or leave none: half a report must not pass for one."""
+    with path.open("xb", buffering=0) as file:
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[file.write(left) :]
+        except OSError:
+            path.unlink()
+            raise

@@ -12,19 +12,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fieldtap.linktest import report_plots, report_tables, results
-from fieldtap.linktest.results import LinktestReport
 from fieldtap.tables import GLYPHS
 
-TITLES = {
-    "rfc2544": "RFC 2544 benchmark",
-    "loss": "Frame loss rate",
-    "latency": "Latency",
-    "back-to-back": "Back-to-back frames",
-    "recovery": "System recovery",
-    "y1564": "Y.1564 service activation test",
-    "quick": "Quick link test",
-    "soak": "Soak test",
-}
 MEANINGS = {
     "ok": "within the limits that were set",
     "fail": "outside a limit that was set",
@@ -39,9 +28,10 @@ def render(data: bytes, path: Path) -> str:
     page = _environment().get_template("report.html.j2")
     return page.render(
         report=report,
-        title=TITLES[report.test],
+        title=report_tables.TITLES[report.test],
         meaning=MEANINGS[report.verdict],
-        occasion=_occasion(report),
+        occasion=report_tables.occasion(report),
+        between=report_tables.between(report),
         glyphs={verdict: glyph for verdict, (glyph, _) in GLYPHS.items()},
         name=path.name,
         embedded=base64.b64encode(data).decode(),
@@ -63,13 +53,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-def _occasion(report: LinktestReport) -> list[tuple[str, str]]:
-    """What the tester said of it, without what was left empty."""
-    said = report.occasion
-    pairs = [(name, getattr(said, name)) for name in said.__struct_fields__]
-    return [(name, text) for name, text in pairs if text]
 
 
 def _iso(ns: int) -> str:

@@ -126,7 +126,7 @@ LATENCY = (
     Column("p99_ns", "99 %, ns"),
     Column("p999_ns", "99.9 %, ns", detail=True),
     Column("max_ns", "max, ns"),
-    Column("mean_ns", "mean of medians, ns", fixed(0), detail=True),
+    Column("mean_ns", "mean of the runs, ns", fixed(0), detail=True),
     Column("deviation_ns", "std. dev., ns", fixed(0), detail=True),
     Column("source", "clock", detail=True),
     *JUDGED,
@@ -215,7 +215,7 @@ TRIAL = (
     Column("trial", "trial"),
     Column("purpose", "purpose"),
     Column("started_ns", "started", utc),
-    Column("duration_s", "for, s"),
+    Column("duration_s", "for, s", fixed(1)),
     Column("name", "flow"),
     Column("direction", "way"),
     SIZE,
@@ -242,7 +242,25 @@ DELAYS = (
 CLAUSE = Column("clause", "clause")
 VALIDITY = (Column("valid", "valid"), Column("invalid_reason", "why not"))
 
+CHECK = (
+    Column("subject", "of"),
+    Column("verdict", "verdict"),
+    Column("summary", "found"),
+    Column("remedy", "to do"),
+)
+
 TOP_SPEED = "max"
+TITLES = {
+    "rfc2544": "RFC 2544 benchmark",
+    "loss": "Frame loss rate",
+    "latency": "Latency",
+    "back-to-back": "Back-to-back frames",
+    "recovery": "System recovery",
+    "y1564": "Y.1564 service activation test",
+    "quick": "Quick link test",
+    "soak": "Soak test",
+}
+WORST = "Percentiles are those of the worst run."
 
 CORRECTED = (
     "Buffer times as RFC 9004 has them: the mean burst at line rate, and that less the share of it "
@@ -260,11 +278,30 @@ class Judged(Protocol):
     def reasons(self) -> tuple[str, ...]: ...
 
 
+def between(report: LinktestReport) -> str:
+    """Return the ports in words, and which way the frames went."""
+    a, b = (port.name for port in report.ports)
+    way = report.settings.get("directions")
+    if way == "both":
+        return f"{a} and {b}, both ways"
+    return f"{b} to {a}" if way == "b-a" else f"{a} to {b}"
+
+
+def occasion(report: LinktestReport) -> list[tuple[str, str]]:
+    """Return what the tester said of it, without what was left empty."""
+    said = report.occasion
+    pairs = [(name, getattr(said, name)) for name in said.__struct_fields__]
+    return [(name, text) for name, text in pairs if text]
+
+
 def results(report: LinktestReport) -> tuple[Table, ...]:
     """Return the tables of what was found; a part that was not run has none."""
     found = (
         _table("throughput", "Throughput", THROUGHPUT, report.throughput),
-        _table("latency", "Latency at the throughput", LATENCY, report.latency),
+        replace(
+            _table("latency", "Latency at the throughput", LATENCY, report.latency),
+            notes=(WORST,),
+        ),
         _loss(report.loss),
         replace(
             _table("back_to_back", "Back-to-back frames", BACK_TO_BACK, report.back_to_back),
@@ -274,6 +311,7 @@ def results(report: LinktestReport) -> tuple[Table, ...]:
         _table("services", "Services", SERVICE, [entry.service for entry in report.services]),
         _steps(report.services),
         *(_soak(report.soak) if report.soak else ()),
+        _table("checks", "Checks", CHECK, report.checks),
     )
     return tuple(table for table in found if table.rows)
 
@@ -293,17 +331,6 @@ def setup(report: LinktestReport) -> tuple[Table, ...]:
         _pairs("tester", "Tester", _fields(report.host) | _fields(report.versions)),
         *deviations(report),
         _waits(report),
-        _table(
-            "checks",
-            "Checks before the test",
-            (
-                Column("subject", "of"),
-                Column("verdict", "verdict"),
-                Column("summary", "found"),
-                Column("remedy", "to do"),
-            ),
-            report.checks,
-        ),
     )
     return tuple(table for table in found if table.rows)
 

@@ -18,12 +18,33 @@ FOR_FILES_ONLY = ("course",)
 def print_report(report: LinktestReport) -> None:
     """Print the report in short; its raw trials are in the files."""
     console = Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
-    found = [*report_tables.results(report), *report_tables.deviations(report)]
+    console.print(_heading(report))
+    found = [*report_tables.deviations(report), *report_tables.results(report)]
     for table in found:
         if table.key not in FOR_FILES_ONLY:
             console.print(Text(f"\n{table.title}", style="bold"))
-            console.print(_grid(table.filled().brief()))
+            _print_whole(console, _grid(table.filled().brief()))
     console.print(verdict(report))
+
+
+def _heading(report: LinktestReport) -> Text:
+    """What was tested, when, and for whom: an old report says no less than its page."""
+    began, ended = report_tables.utc(report.started_ns), report_tables.utc(report.stopped_ns)
+    text = Text(f"\n{report_tables.TITLES[report.test]}, ", style="bold")
+    text.append(printable(report_tables.between(report)))
+    text.append(f"\n{began} to {ended}", style="not bold")
+    for name, said in report_tables.occasion(report):
+        text.append(f"\n{name} {printable(said)}", style="not bold")
+    return text
+
+
+def _print_whole(console: Console, grid: RichTable) -> None:
+    """Print no figure cut: closer together, and at last wider than the terminal."""
+    need = grid.__rich_measure__(console, console.options).minimum
+    if need > console.width:
+        grid.padding = (0, 0, 0, 0)
+        need = grid.__rich_measure__(console, console.options).minimum
+    console.print(grid, width=max(need, console.width), crop=False, no_wrap=False)
 
 
 def verdict(report: LinktestReport) -> Text:

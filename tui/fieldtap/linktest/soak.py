@@ -85,13 +85,21 @@ def run(bench: Bench, course: Course, duration_s: float, allowed_percent: float)
     try:
         result = bench.run(trial, course)
     except InvalidTestError as error:
-        return _result(course, Judgement("invalid", (str(error),)), first)
+        return _result(course, Judgement("invalid", (_spoiled(error, bench, course),)), first)
     course.finish(result)
     percent = 100 * result.loss_ratio
     text = f"{result.lost:,} of {result.sent:,} frames lost, {percent:.4g} %"
     check = (f"{text}, {allowed_percent:g} % allowed", percent <= allowed_percent)
     judgement = judge([check], notes([result]))
     return _result(course, judgement, first)
+
+
+def _spoiled(error: InvalidTestError, bench: Bench, course: Course) -> str:
+    """Say what ended a soak before its time, when, and what had been lost by then."""
+    trial, last = bench.trials[-1], course.last
+    sent, lost = (last.sent, last.lost) if last is not None else (0, 0)
+    after_s = (trial.stopped_ns - trial.started_ns) / 1e9
+    return f"{error}, {after_s:,.0f} s after the begin: {lost:,} of {sent:,} frames lost by then"
 
 
 def interrupted(course: Course) -> SoakResult:

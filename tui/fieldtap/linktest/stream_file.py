@@ -32,9 +32,10 @@ def _stream(index: int, flow: Flow) -> str:
     lines = [
         "[[stream]]",
         f'name = "flow-{index}"',
-        f'rate = "{rate_word(flow.rate_pps)}"',
         f"size = {flow.frame_bytes}",
     ]
+    if flow.rate_pps is not None:  # top speed is what a file without any rate is sent at
+        lines.append(f'rate = "{rate_word(flow.rate_pps)}"')
     if flow.count is not None:
         lines.append(f"count = {flow.count}")
     lines.append(f'ethernet = {{ source = "{MACS[near]}", destination = "{MACS[far]}" }}')

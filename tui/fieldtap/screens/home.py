@@ -184,6 +184,11 @@ class HomeScreen(Screen[None]):
         row = self._ports_table.cursor_row
         return self.ports[row].name if 0 <= row < len(self.ports) else ""
 
+    def _other_port(self) -> str:
+        """Return the name of the port that is not chosen, "" unless there are just two."""
+        others = {port.name for port in self.ports} - {self.chosen_port()}
+        return others.pop() if len(others) == 1 else ""
+
     def _explain_port(self) -> None:
         """Below the ports: what is not ok with the chosen one and the machine, and what to do."""
         if self.report is None:
@@ -248,7 +253,9 @@ class HomeScreen(Screen[None]):
     @work(exit_on_error=False)
     async def action_new_linktest(self) -> None:
         """Ask for a link test, have it armed, and run it."""
-        prepared = await self.app.push_screen_wait(NewLinktestDialog(self.chosen_port()))
+        prepared = await self.app.push_screen_wait(
+            NewLinktestDialog(self.chosen_port(), self._other_port())
+        )
         if prepared is not None:
             self.app.push_screen(LinktestScreen(prepared))
 

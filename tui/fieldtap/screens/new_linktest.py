@@ -51,13 +51,15 @@ class NewLinktestDialog(ModalScreen[Prepared | None]):
         Binding("escape", "dismiss(None)", "Leave", id="linktest.leave"),
     ]
 
-    def __init__(self, port: str) -> None:
+    def __init__(self, port: str, peer: str = "") -> None:
         super().__init__()
         self._port = port
+        self._peer = peer
 
     def compose(self) -> ComposeResult:
         """One field under another; how long it takes, or what is wrong, below."""
-        values = DEFAULTS | {"from": self._port, "folder": str(machine.capture_dir() / "linktest")}
+        ports = {"from": self._port, "to": self._peer}
+        values = DEFAULTS | ports | {"folder": str(machine.capture_dir() / "linktest")}
         known = SuggestFromList(orders.TESTS)
         with Vertical(classes="dialog"):
             yield Static("NEW LINK TEST", classes="title")
