@@ -3,39 +3,102 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from fieldtap_hardware.bandwidth import check_pcie
-from fieldtap_hardware.clock import ClockReading, check_timestamps, read_clock
-from fieldtap_hardware.engine import check_program, read_program
+from fieldtap_hardware.bandwidth import NOTHING_MORE, Way, check_pcie
+from fieldtap_hardware.bypass import Duty, check_relay
+from fieldtap_hardware.clock import ClockReading, check_timestamps
+from fieldtap_hardware.drives import check_health, check_temperature
+from fieldtap_hardware.engine import check_program
+from fieldtap_hardware.interrupts import check_interrupts
 from fieldtap_hardware.ports import Port
+from fieldtap_hardware.power import check_supply, check_throttling
+from fieldtap_hardware.processor import check_governor, check_idle, check_isolation
+from fieldtap_hardware.programs import Ask
+from fieldtap_hardware.readings import PortReading, Readings, take_readings
+from fieldtap_hardware.sending import check_lldp, check_sending
 from fieldtap_hardware.silence import check_silence
-from fieldtap_hardware.storage import check_storage, read_storage
+from fieldtap_hardware.storage import check_storage
 from fieldtap_hardware.verdicts import Check, Evidence, Report, Unreadable, Verdict, worst
 from fieldtap_hardware.words import rate_words
+from fieldtap_hardware.write_rate import check_time_left, check_write_rate
 
 
-def run_checks(ports: Sequence[Port], capture_dir: Path, programs: Sequence[Path] = ()) -> Report:
-    """Judge `ports`, the storage under `capture_dir` and the engine's `programs`.
+def run_checks(
+    ports: Sequence[Port],
+    capture_dir: Path,
+    programs: Sequence[Path] = (),
+    ask: Ask | None = None,
+) -> Report:
+    """Read the machine under `ports`, `capture_dir` and the engine's `programs`, and judge it.
 
-    Port checks are "port.link", "port.speed", "port.timestamps", "port.pcie", "port.silent", their
-    subject the port's name; "storage.space" is about the directory, "engine.capabilities" about a
-    program. Ports of one run are judged together: they share PCI Express links and the disk. Takes
-    some 20 ms for each adapter clock. Raises nothing for what it finds: that is in the report.
+    docs/checks.md lists every check. `ask` runs vendors' and drives' programs; without it, what
+    only they know is not judged. Raises nothing for what it finds: that is in the report.
     """
-    clocks = {
-        index: read_clock(index)
-        for index in {port.timestamping.phc_index for port in ports if port.timestamping}
-        if index is not None
-    }
-    checks = [check for port in ports for check in check_port(port, ports, clocks)]
-    checks.append(check_storage(capture_dir, read_storage(capture_dir), ports))
-    checks += [check_program(path, read_program(path)) for path in programs]
+    return judge(take_readings(ports, capture_dir, programs, ask))
+
+
+def judge(readings: Readings, way: Way = NOTHING_MORE, duty: Duty = Duty.BLOCK) -> Report:
+    """Every check over what was read, here or on another machine.
+
+    Ports of one run are judged together: they share PCI Express links and the disk. `way` is known
+    of the way to the processor beyond PCI, `duty` is what a link with a bypass relay must do when
+    the machine is dead.
+    """
+    checks: list[Check] = []
+    for port in readings.ports:
+        checks += check_port(port, readings.ports, readings.clocks, way)
+        if (reading := readings.of_port.get(port.name)) is not None:
+            checks += check_outward(port, reading, duty)
+            checks.append(check_interrupts(port, reading.interrupts, readings.processor))
+    checks += check_machine(readings)
+    checks += check_disk(readings)
+    for path, program in readings.programs.items():
+        checks.append(check_program(Path(path), program))
     return Report(verdict=worst(check.verdict for check in checks), checks=tuple(checks))
 
 
+def check_outward(port: Port, reading: PortReading, duty: Duty) -> list[Check]:
+    """What leaves the port: frames of the host, of the firmware, and past a relay."""
+    return [
+        check_sending(port, reading.sent),
+        check_lldp(port, sends=reading.firmware_lldp),
+        *check_relay(port, reading.relay, duty),
+    ]
+
+
+def check_machine(readings: Readings) -> list[Check]:
+    """Power, heat and processor."""
+    return [
+        check_supply(readings.supplies),
+        check_throttling(readings.throttling),
+        check_governor(readings.processor),
+        check_idle(readings.processor),
+        check_isolation(readings.processor),
+    ]
+
+
+def check_disk(readings: Readings) -> list[Check]:
+    """Room, rate and the drive beneath; the drive only where its programs were asked."""
+    directory, storage, ports = readings.directory, readings.storage, readings.ports
+    checks = [
+        check_storage(Path(directory), storage, ports),
+        check_time_left(directory, storage, readings.captures),
+    ]
+    if readings.drive is not None:
+        checks += [
+            check_write_rate(directory, readings.write_run, ports),
+            check_health(directory, readings.drive),
+            check_temperature(directory, readings.drive),
+        ]
+    return checks
+
+
 def check_port(
-    port: Port, ports: Sequence[Port], clocks: dict[int, ClockReading | Unreadable]
+    port: Port,
+    ports: Sequence[Port],
+    clocks: dict[int, ClockReading | Unreadable],
+    way: Way = NOTHING_MORE,
 ) -> list[Check]:
-    """Every check of one port, among the `ports` that capture with it.
+    """The checks of what the inventory shows of a port, among the `ports` that capture with it.
 
     `clocks` are the readings of adapter clocks by index.
     """
@@ -43,7 +106,7 @@ def check_port(
         check_link(port),
         check_speed(port),
         check_timestamps(port, clocks),
-        check_pcie(port, ports),
+        check_pcie(port, ports, way),
         check_silence(port),
     ]
 
