@@ -1,15 +1,21 @@
 """Every check, in one run; the small ones about a single port are made here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fieldtap_hardware.adapter_checks import check_adapter, check_backends, check_catalogue_file
+from fieldtap_hardware.adapters import Identity, identify, read_catalogue
 from fieldtap_hardware.bandwidth import NOTHING_MORE, Way, check_pcie
+from fieldtap_hardware.budget import Ceiling
 from fieldtap_hardware.bypass import Duty, check_relay
 from fieldtap_hardware.clock import ClockReading, check_timestamps
 from fieldtap_hardware.drives import check_health, check_temperature
+from fieldtap_hardware.drops import check_drops
 from fieldtap_hardware.engine import check_program
+from fieldtap_hardware.firmware import check_firmware, driver_string
 from fieldtap_hardware.interrupts import check_interrupts
-from fieldtap_hardware.ports import Port
+from fieldtap_hardware.optics import check_optics
+from fieldtap_hardware.ports import LIVE, Kernel, Port
 from fieldtap_hardware.power import check_supply, check_throttling
 from fieldtap_hardware.processor import check_governor, check_idle, check_isolation
 from fieldtap_hardware.programs import Ask
@@ -17,15 +23,20 @@ from fieldtap_hardware.readings import PortReading, Readings, take_readings
 from fieldtap_hardware.sending import check_lldp, check_sending
 from fieldtap_hardware.silence import check_silence
 from fieldtap_hardware.storage import check_storage
-from fieldtap_hardware.verdicts import Check, Evidence, Report, Unreadable, Verdict, worst
+from fieldtap_hardware.thunderbolt import check_enclosure, check_tree, tunnels
+from fieldtap_hardware.verdicts import Check, Evidence, Report, Unreadable, Verdict, report_of
 from fieldtap_hardware.words import rate_words
 from fieldtap_hardware.write_rate import check_time_left, check_write_rate
+
+MANY_DOWNS = 10  # replugging counts too
+NONE_MEASURED: Mapping[str, Ceiling] = {}
 
 
 def run_checks(
     ports: Sequence[Port],
     capture_dir: Path,
     programs: Sequence[Path] = (),
+    kernel: Kernel = LIVE,
     ask: Ask | None = None,
 ) -> Report:
     """Read the machine under `ports`, `capture_dir` and the engine's `programs`, and judge it.
@@ -33,27 +44,36 @@ def run_checks(
     docs/checks.md lists every check. `ask` runs vendors' and drives' programs; without it, what
     only they know is not judged. Raises nothing for what it finds: that is in the report.
     """
-    return judge(take_readings(ports, capture_dir, programs, ask))
+    return judge(take_readings(ports, capture_dir, programs, kernel, ask))
 
 
-def judge(readings: Readings, way: Way = NOTHING_MORE, duty: Duty = Duty.BLOCK) -> Report:
+def judge(
+    readings: Readings, measured: Mapping[str, Ceiling] = NONE_MEASURED, duty: Duty = Duty.BLOCK
+) -> Report:
     """Every check over what was read, here or on another machine.
 
-    Ports of one run are judged together: they share PCI Express links and the disk. `way` is known
-    of the way to the processor beyond PCI, `duty` is what a link with a bypass relay must do when
-    the machine is dead.
+    Ports of one run are judged together: they share PCI Express links and the disk. `measured` are
+    ceilings of links by the hop's name, `duty` is what a link with a bypass relay must do when the
+    machine is dead.
     """
+    ports, catalogue = readings.ports, read_catalogue()
+    way = Way(tunnels=tunnels(ports, readings.tree), measured=measured)
     checks: list[Check] = []
-    for port in readings.ports:
-        checks += check_port(port, readings.ports, readings.clocks, way)
+    for port in ports:
+        checks += check_port(port, ports, readings.clocks, way)
+        checks.append(check_enclosure(port, readings.tree))
+        checks += check_hardware(port, identify(port, catalogue.families))
         if (reading := readings.of_port.get(port.name)) is not None:
+            checks.append(check_optics(port, reading.module))
+            checks.append(check_drops(port, reading.drops))
             checks += check_outward(port, reading, duty)
             checks.append(check_interrupts(port, reading.interrupts, readings.processor))
+    checks += check_tree(readings.tree)
+    checks += [check_catalogue_file(file) for file in catalogue.unusable]
     checks += check_machine(readings)
     checks += check_disk(readings)
-    for path, program in readings.programs.items():
-        checks.append(check_program(Path(path), program))
-    return Report(verdict=worst(check.verdict for check in checks), checks=tuple(checks))
+    checks += [check_program(Path(path), found) for path, found in readings.programs.items()]
+    return report_of(checks)
 
 
 def check_outward(port: Port, reading: PortReading, duty: Duty) -> list[Check]:
@@ -98,17 +118,35 @@ def check_port(
     clocks: dict[int, ClockReading | Unreadable],
     way: Way = NOTHING_MORE,
 ) -> list[Check]:
-    """The checks of what the inventory shows of a port, among the `ports` that capture with it.
+    """The checks of what the kernel shows of a port, among the `ports` that capture with it.
 
-    `clocks` are the readings of adapter clocks by index.
+    `clocks` are the readings of adapter clocks by index, `way` is what is known beyond PCI.
     """
     return [
         check_link(port),
+        check_link_history(port),
         check_speed(port),
         check_timestamps(port, clocks),
         check_pcie(port, ports, way),
         check_silence(port),
     ]
+
+
+def check_hardware(port: Port, identity: Identity | None) -> list[Check]:
+    """The checks of what the catalogue says of the port's adapter."""
+    return [
+        check_adapter(port, identity),
+        check_port_firmware(port, identity),
+        check_backends(port, identity),
+    ]
+
+
+def check_port_firmware(port: Port, identity: Identity | None) -> Check:
+    """Judge the firmware that the driver tells; `fieldtap firmware` asks better channels."""
+    if port.virtual or (identity is not None and identity.family.firmware is None):
+        summary = "has no firmware of its own"
+        return Check("port.firmware", port.name, Verdict.NOT_APPLICABLE, summary, {})
+    return check_firmware(driver_string(port), identity.family if identity else None)
 
 
 def check_link(port: Port) -> Check:
@@ -126,6 +164,30 @@ def check_link(port: Port) -> Check:
         verdict, summary = Verdict.FAIL, "has no carrier"
         remedy = "check the cable, the transceiver and the other end"
     return Check("port.link", port.name, verdict, summary, evidence, remedy)
+
+
+def check_link_history(port: Port) -> Check:
+    """`warn` where the link was lost many times since the driver started."""
+    evidence: Evidence = {"carrier_ups": port.carrier_ups, "carrier_downs": port.carrier_downs}
+    verdict: Verdict = Verdict.OK
+    remedy: str | None = None
+    if port.carrier_downs is None:
+        verdict, summary = Verdict.UNKNOWN, "does not tell how often its link was lost"
+    elif not port.carrier_downs:
+        summary = "never lost its link since its driver started"
+    else:
+        summary = f"lost its link {_times(port.carrier_downs)} since its driver started"
+        if port.carrier_downs > MANY_DOWNS:
+            verdict = Verdict.WARN
+            remedy = (
+                "if nobody pulled the cable: change cable and transceiver, "
+                "and look for errors at the far end"
+            )
+    return Check("port.link_history", port.name, verdict, summary, evidence, remedy)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def check_speed(port: Port) -> Check:

@@ -9,10 +9,11 @@ from msgspec import Struct
 from fieldtap_hardware.bypass import Relay, read_relay
 from fieldtap_hardware.clock import ClockReading, read_clock
 from fieldtap_hardware.drives import Drive, read_drive
+from fieldtap_hardware.drops import DropMeter, Drops
 from fieldtap_hardware.engine import Program, read_program
-from fieldtap_hardware.ethtool import ask_kernel
 from fieldtap_hardware.interrupts import Interrupts, read_interrupts
-from fieldtap_hardware.ports import Port
+from fieldtap_hardware.optics import Module, read_module
+from fieldtap_hardware.ports import LIVE, Kernel, Port
 from fieldtap_hardware.power import (
     Supply,
     Throttling,
@@ -24,6 +25,7 @@ from fieldtap_hardware.processor import Processor, read_processor
 from fieldtap_hardware.programs import Ask
 from fieldtap_hardware.sending import SendMeter, Sent, read_firmware_lldp
 from fieldtap_hardware.storage import Storage, read_storage
+from fieldtap_hardware.thunderbolt import Tree, read_tree
 from fieldtap_hardware.verdicts import Unreadable
 from fieldtap_hardware.write_rate import RunningCapture, WriteRun
 
@@ -31,6 +33,8 @@ from fieldtap_hardware.write_rate import RunningCapture, WriteRun
 class PortReading(Struct, frozen=True, kw_only=True):
     """What is known of one port beyond the inventory."""
 
+    module: Module | Unreadable | None
+    drops: Drops
     sent: Sent | None
     firmware_lldp: bool | None
     relay: Relay | Unreadable | None
@@ -47,6 +51,7 @@ class Readings(Struct, frozen=True, kw_only=True):
     taken_ns: int
     ports: tuple[Port, ...]
     of_port: dict[str, PortReading]
+    tree: Tree
     clocks: dict[int, ClockReading | Unreadable]
     processor: Processor
     supplies: tuple[Supply, ...]
@@ -60,32 +65,44 @@ class Readings(Struct, frozen=True, kw_only=True):
 
 
 def take_readings(
-    ports: Sequence[Port], directory: Path, programs: Sequence[Path], ask: Ask | None
+    ports: Sequence[Port],
+    directory: Path,
+    programs: Sequence[Path] = (),
+    kernel: Kernel = LIVE,
+    ask: Ask | None = None,
 ) -> Readings:
     """Read the machine under `ports`; nothing is changed and nothing is sent.
 
     `ask` runs vendors' and drives' programs; None runs none. Takes `sending.INTERVAL_S`, some 20 ms
-    for each adapter clock, and what those programs take.
+    for each adapter clock
+    and each transceiver, and what those programs take.
     """
-    meter, throttled = SendMeter(ports), read_throttling()
+    losses, meter, throttled = (
+        DropMeter(ports, kernel.ask_driver),
+        SendMeter(ports),
+        read_throttling(),
+    )
     clocks = {port.timestamping.phc_index for port in ports if port.timestamping}
     read = {
         index: read_clock(index) for index in sorted(index for index in clocks if index is not None)
     }
     drive = None if ask is None else read_drive(directory, ask)
-    sent = meter.read()
+    sent, drops = meter.read(), losses.read()
     return Readings(
         taken_ns=time.time_ns(),
         ports=tuple(ports),
         of_port={
             port.name: PortReading(
+                module=read_module(port.name, kernel.ask_driver),
+                drops=drops[port.name],
                 sent=sent[port.name],
-                firmware_lldp=read_firmware_lldp(port, ask_kernel),
+                firmware_lldp=read_firmware_lldp(port, kernel.ask_driver),
                 relay=read_relay(port, ask),
                 interrupts=read_interrupts(port),
             )
             for port in ports
         },
+        tree=read_tree(),
         clocks=read,
         processor=read_processor(),
         supplies=read_supplies(),

@@ -321,7 +321,7 @@ def test_a_sentence_in_other_words_is_doubted() -> None:
 def test_whatever_bpctl_util_says_no_state_is_made_up(said: dict[str, str]) -> None:
     known = set(ANSWERS.values())
     answers = {key: text for key, text in said.items() if text not in known}
-    values = {}
+    values: dict[str, object] = {}
     for text in answers.values():
         for item in explain("bpctl", text.encode("utf-8", "replace")).items:
             values |= item.values

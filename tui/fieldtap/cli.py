@@ -87,11 +87,20 @@ def ports(as_json: bool) -> None:
     metavar="TOOL FILE",
     help="Read a recorded output of TOOL (sfupdate, ethtool-i, pmc, ...) instead; FILE - is stdin.",
 )
+@click.option(
+    "--catalogue",
+    "catalogue_files",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    multiple=True,
+    help="Say whether FILE, a catalogue of your own adapters, can be used; repeatable.",
+)
 @json_option
 def check(
     names: tuple[str, ...],
     directory: Path | None,
     recording: tuple[str, str] | None,
+    catalogue_files: tuple[Path, ...],
     as_json: bool,
 ) -> int:
     """Judge ports, disk and engine: can this machine do the job?
@@ -102,10 +111,14 @@ def check(
     fieldtap check eth2 eth3
     fieldtap check --dir /media/disk --json
     fieldtap check --explain ethtool-i eth2.txt --json
+    fieldtap check --catalogue /etc/fieldtap/catalogue.d/ours.toml
     """
     if recording is not None:
         return cli_hardware.show_recording(*recording, as_json=as_json)
-    report = machine.check(names, directory)
+    if catalogue_files:
+        report = machine.check_catalogue(catalogue_files)
+    else:
+        report = machine.check(names, directory)
     if as_json:
         _print_json(report)
     else:

@@ -8,11 +8,13 @@ from fieldtap_core.errors import EngineError
 from fieldtap_core.survey import Engine, Survey
 from fieldtap_hardware.ports import InventoryError, Port
 from fieldtap_hardware.verdicts import Check, Report, Verdict, worst
+from fieldtap_hardware.watch import Watch
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import DataTable, Footer, Static
 
 from fieldtap import captures, machine, sessions, tables, words
@@ -24,6 +26,7 @@ from fieldtap.screens.run import RunScreen, stop_run
 
 RUNS_EVERY_S = 1.0
 PORTS_EVERY_S = 5.0
+SETTLING_S = 0.5  # an enclosure brings a dozen devices, one after another
 
 # Columns and their widths: fixed, so that tables fit 80 columns and are not measured anew.
 PORT_COLUMNS = {
@@ -78,6 +81,8 @@ class HomeScreen(Screen[None]):
         self.report: Report | None = None
         self.engines: dict[str, Engine] = {}
         self._rates = Rates()
+        self._watch = Watch()
+        self._settling: Timer | None = None
         self._ports_busy = asyncio.Lock()
         self._runs_busy = asyncio.Lock()
 
@@ -102,6 +107,18 @@ class HomeScreen(Screen[None]):
         self._ports_table.focus()
         self.set_interval(RUNS_EVERY_S, self.look_for_runs)
         self.set_interval(PORTS_EVERY_S, self.look_at_ports)
+        asyncio.get_running_loop().add_reader(self._watch.fileno(), self._devices_changed)
+
+    def on_unmount(self) -> None:
+        """Stop listening for devices."""
+        asyncio.get_running_loop().remove_reader(self._watch.fileno())
+
+    def _devices_changed(self) -> None:
+        """Look again once an adapter, enclosure or clock that came or went has settled."""
+        if self._watch.drain():
+            if self._settling is not None:
+                self._settling.stop()
+            self._settling = self.set_timer(SETTLING_S, self.look_at_ports)
 
     def on_screen_resume(self) -> None:
         """Look at once when this screen comes up; below another one it rests."""
