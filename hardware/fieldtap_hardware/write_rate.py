@@ -21,6 +21,7 @@ from fieldtap_hardware.verdicts import Check, Evidence, Unreadable, Verdict
 from fieldtap_hardware.words import duration_words, size_words
 
 CLIFF = 0.6  # of the rate before: a fall below it is not the disk's usual unevenness
+SHORTEST_S = 1e-3  # what took less has no rate
 FEWEST_INTERVALS = 8  # to tell a first and a last quarter
 MEASURE = "measure it: `fieldtap check --measure`"
 
@@ -33,7 +34,7 @@ class Interval(Struct, frozen=True):
 
     @property
     def bytes_per_second(self) -> float:
-        return self.bytes / self.seconds if self.seconds > 0 else 0.0
+        return _rate(self.bytes, self.seconds)
 
 
 class WriteRun(Struct, frozen=True, kw_only=True):
@@ -65,7 +66,7 @@ def rates(run: WriteRun) -> Rates:
     """The rates of a run; one too short for quarters has the same first and last."""
     count = len(run.intervals)
     if count < FEWEST_INTERVALS:
-        mean = run.bytes / run.seconds if run.seconds > 0 else 0.0
+        mean = _mean(run.intervals)
         return Rates(mean, mean, None)
     quarter = count // 4
     first, last = _mean(run.intervals[:quarter]), _mean(run.intervals[-quarter:])
@@ -82,8 +83,12 @@ def rates(run: WriteRun) -> Rates:
 
 
 def _mean(intervals: Sequence[Interval]) -> float:
-    seconds = sum(interval.seconds for interval in intervals)
-    return sum(interval.bytes for interval in intervals) / seconds if seconds > 0 else 0.0
+    written = sum(interval.bytes for interval in intervals)
+    return _rate(written, sum(interval.seconds for interval in intervals))
+
+
+def _rate(written_bytes: int, seconds: float) -> float:
+    return written_bytes / seconds if seconds >= SHORTEST_S else 0.0
 
 
 def check_write_rate(
