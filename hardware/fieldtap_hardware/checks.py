@@ -1,12 +1,11 @@
 """Every check, in one run; the small ones about a single port are made here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from fieldtap_hardware.adapter_checks import check_adapter, check_backends, check_catalogue_file
 from fieldtap_hardware.adapters import Identity, identify, read_catalogue
 from fieldtap_hardware.bandwidth import NOTHING_MORE, Way, check_pcie
-from fieldtap_hardware.budget import Ceiling
 from fieldtap_hardware.bypass import Duty, check_relay
 from fieldtap_hardware.clock import ClockReading, check_timestamps
 from fieldtap_hardware.drives import check_health, check_temperature
@@ -14,6 +13,7 @@ from fieldtap_hardware.drops import check_drops
 from fieldtap_hardware.engine import check_program
 from fieldtap_hardware.firmware import check_firmware, driver_string
 from fieldtap_hardware.interrupts import check_interrupts
+from fieldtap_hardware.loops import check_loop
 from fieldtap_hardware.optics import check_optics
 from fieldtap_hardware.ports import LIVE, Kernel, Port
 from fieldtap_hardware.power import check_supply, check_throttling
@@ -29,7 +29,6 @@ from fieldtap_hardware.words import rate_words
 from fieldtap_hardware.write_rate import check_time_left, check_write_rate
 
 MANY_DOWNS = 10  # replugging counts too
-NONE_MEASURED: Mapping[str, Ceiling] = {}
 
 
 def run_checks(
@@ -47,20 +46,19 @@ def run_checks(
     return judge(take_readings(ports, capture_dir, programs, kernel, ask))
 
 
-def judge(
-    readings: Readings, measured: Mapping[str, Ceiling] = NONE_MEASURED, duty: Duty = Duty.BLOCK
-) -> Report:
+def judge(readings: Readings, duty: Duty = Duty.BLOCK) -> Report:
     """Every check over what was read, here or on another machine.
 
-    Ports of one run are judged together: they share PCI Express links and the disk. `measured` are
-    ceilings of links by the hop's name, `duty` is what a link with a bypass relay must do when the
-    machine is dead.
+    Ports of one run are judged together: they share PCI Express links and the disk. `duty` is what
+    a link with a bypass relay must do when the machine is dead.
     """
     ports, catalogue = readings.ports, read_catalogue()
-    way = Way(tunnels=tunnels(ports, readings.tree), measured=measured)
+    way = Way(tunnels=tunnels(ports, readings.tree), measured=readings.measured)
     checks: list[Check] = []
     for port in ports:
         checks += check_port(port, ports, readings.clocks, way)
+        if (loop := check_loop(port, readings.loops)) is not None:
+            checks.append(loop)
         checks.append(check_enclosure(port, readings.tree))
         checks += check_hardware(port, identify(port, catalogue.families))
         if (reading := readings.of_port.get(port.name)) is not None:

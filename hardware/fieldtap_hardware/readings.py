@@ -6,12 +6,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from fieldtap_hardware.budget import Ceiling
 from fieldtap_hardware.bypass import Relay, read_relay
 from fieldtap_hardware.clock import ClockReading, read_clock
 from fieldtap_hardware.drives import Drive, read_drive
 from fieldtap_hardware.drops import DropMeter, Drops
 from fieldtap_hardware.engine import Program, read_program
 from fieldtap_hardware.interrupts import Interrupts, read_interrupts
+from fieldtap_hardware.loops import LoopRun
 from fieldtap_hardware.optics import Module, read_module
 from fieldtap_hardware.ports import LIVE, Kernel, Port
 from fieldtap_hardware.power import (
@@ -44,8 +46,8 @@ class PortReading(Struct, frozen=True, kw_only=True):
 class Readings(Struct, frozen=True, kw_only=True):
     """One machine at one time.
 
-    `drive` is None where no program was to be asked. `write_run` and `captures` are filled in by
-    whoever can start and find engines.
+    `drive` is None where no program was to be asked. What has a default is filled in by whoever can
+    start and find engines.
     """
 
     taken_ns: int
@@ -62,6 +64,8 @@ class Readings(Struct, frozen=True, kw_only=True):
     programs: dict[str, Program]
     write_run: WriteRun | Unreadable | None = None
     captures: tuple[RunningCapture, ...] = ()
+    loops: tuple[LoopRun, ...] = ()
+    measured: dict[str, Ceiling] = {}  # by the hop's name, earlier and now
 
 
 def take_readings(

@@ -37,7 +37,7 @@ class Interval(Struct, frozen=True):
         return _rate(self.bytes, self.seconds)
 
 
-class WriteRun(Struct, frozen=True, kw_only=True):
+class WriteRun(Struct, frozen=True, kw_only=True, tag=True):
     """One run of the writer, in order of time."""
 
     measured_ns: int  # when, UTC
