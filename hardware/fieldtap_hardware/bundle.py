@@ -19,9 +19,10 @@ from typing import Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
+from fieldtap_hardware.bypass import Duty
+from fieldtap_hardware.checks import judge
 from fieldtap_hardware.readings import Readings
 from fieldtap_hardware.redact import GONE, Redactor
-from fieldtap_hardware.verdicts import Report
 
 MAX_COMPRESSED_BYTES = 16 << 20
 MAX_BYTES = 64 << 20
@@ -67,8 +68,8 @@ REMOVED = (
 def write_bundle(
     path: Path,
     readings: Readings,
-    report: Report,
     raw: Mapping[str, str],
+    duty: Duty,
     *,
     version: str,
     redactor: Redactor,
@@ -77,10 +78,8 @@ def write_bundle(
 
     `raw` is text by name; names get "raw/" in front.
     """
-    files = {
-        READINGS: _pretty(redact_readings(readings, redactor)),
-        REPORT: _pretty(msgspec.convert(_redacted(msgspec.to_builtins(report), redactor), Report)),
-    }
+    told = redact_readings(readings, redactor)
+    files = {READINGS: _pretty(told), REPORT: _pretty(judge(told, duty))}
     files |= {f"raw/{name}": redactor.text(text).encode() for name, text in sorted(raw.items())}
     manifest = Manifest(
         schema="fieldtap.bundle/1",
@@ -112,7 +111,7 @@ def redact_readings(readings: Readings, redactor: Redactor) -> Readings:
 def _redacted(value: object, redactor: Redactor, key: str = "") -> object:
     if isinstance(value, str):
         return GONE if key in UNIQUE and value else redactor.text(value)
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_redacted(entry, redactor, key) for entry in value]
     if isinstance(value, dict):
         return {

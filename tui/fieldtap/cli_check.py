@@ -124,7 +124,7 @@ def check(
         readings = machine.take(names, directory, measure=measure)
         report = judge(readings, Duty(duty))
         if bundle is not None:
-            machine.save_bundle(bundle, readings, report)
+            machine.save_bundle(bundle, readings, Duty(duty))
             _say(f"{bundle} holds what was read, without secrets")
     if page is not None:
         machine.write_file(page, check_page.render(report, about).encode())

@@ -106,7 +106,7 @@ def take(
     )
 
 
-def save_bundle(path: Path, readings: Readings, report: Report) -> None:
+def save_bundle(path: Path, readings: Readings, duty: Duty) -> None:
     """Write a support bundle. Raises `CommandError`."""
     if not path.name.endswith(BUNDLE_ENDINGS):
         text = f"{path}: a bundle's name ends in {' or '.join(BUNDLE_ENDINGS)}"
@@ -117,8 +117,8 @@ def save_bundle(path: Path, readings: Readings, report: Report) -> None:
         write_bundle(
             path,
             readings,
-            report,
             collect(readings, ask_program),
+            duty,
             version=version("fieldtap"),
             redactor=Redactor(names),
         )
