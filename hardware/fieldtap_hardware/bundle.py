@@ -21,14 +21,17 @@ from msgspec import Struct
 
 from fieldtap_hardware.bypass import Duty
 from fieldtap_hardware.checks import judge
+from fieldtap_hardware.pci import LARGEST_PAYLOAD_CODE, SMALLEST_PAYLOAD_BYTES
 from fieldtap_hardware.readings import Readings
 from fieldtap_hardware.redact import GONE, Redactor
+from fieldtap_hardware.sysfs import PCIE_GTPS, PCIE_WIDTHS
 
 MAX_COMPRESSED_BYTES = 16 << 20
 MAX_BYTES = 64 << 20
 MAX_FILES = 256
 MAX_DEPTH = 32  # of JSON; readings have less than ten levels
 MAX_TEXT = 16_384
+PAYLOADS = tuple(SMALLEST_PAYLOAD_BYTES << code for code in range(LARGEST_PAYLOAD_CODE + 1))
 MAX_FIGURE = 1 << 64
 MANIFEST, READINGS, REPORT = "manifest.json", "readings.json", "report.json"
 
@@ -152,7 +155,7 @@ def parse_bundle(data: bytes) -> tuple[Manifest, Readings]:
         if hashlib.sha256(content).hexdigest() != listed[name].sha256:
             raise BundleError(f"{name} is not what its manifest says: it was changed")
     readings = _decode(files.get(READINGS), READINGS, Readings)
-    _check_addresses(readings)
+    _refuse_nonsense(readings)
     return manifest, readings
 
 
@@ -218,10 +221,21 @@ def _refuse_wild(value: object, name: str, depth: int = 0) -> None:
             _refuse_wild(entry, name, depth + 1)
 
 
-def _check_addresses(readings: Readings) -> None:
+def _refuse_nonsense(readings: Readings) -> None:
+    """Refuse what no reader here would have returned, and the checks' arithmetic rests on."""
     for port in readings.ports:
         for address in port.addresses:
             try:
                 ipaddress.ip_interface(address)
             except ValueError as error:
                 raise BundleError(f"{READINGS} has {address!r} for an address") from error
+        for function in port.pci:
+            figures = (
+                (function.link_gtps, PCIE_GTPS),
+                (function.link_width, PCIE_WIDTHS),
+                (function.payload_bytes, PAYLOADS),
+            )
+            if any(figure is not None and figure not in known for figure, known in figures):
+                raise BundleError(f"{READINGS} has a link at {function.address} that cannot be")
+    if any(ceiling.bps < 1 for ceiling in readings.measured.values()):
+        raise BundleError(f"{READINGS} has a ceiling that cannot be")

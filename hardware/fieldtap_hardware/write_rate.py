@@ -43,7 +43,6 @@ class WriteRun(Struct, frozen=True, kw_only=True, tag=True):
     measured_ns: int  # when, UTC
     intervals: tuple[Interval, ...]
     disk_was_the_limit: bool  # else the source was, and the disk may be faster
-    direct_io: bool
 
     @property
     def bytes(self) -> int:
@@ -116,7 +115,6 @@ def check_write_rate(
         "bytes_per_second_at_last": round(found.last),
         "cliff_after_bytes": found.cliff_bytes,
         "disk_was_the_limit": run.disk_was_the_limit,
-        "direct_io": run.direct_io,
         "needed_bytes_per_second_64_byte_frames": round(small),
         "needed_bytes_per_second_1518_byte_frames": round(large),
     }

@@ -144,7 +144,6 @@ MACHINE = Readings(
         measured_ns=1,
         intervals=(Interval(0.5, 10**9),) * 9,
         disk_was_the_limit=True,
-        direct_io=True,
     ),
     captures=(RunningCapture("tap", 1e8, is_ring=False),),
     loops=(

@@ -248,7 +248,6 @@ def run_of(*rates_mb: int, limited: bool = True) -> WriteRun:
         measured_ns=0,
         intervals=tuple(Interval(0.5, rate * 500_000) for rate in rates_mb),
         disk_was_the_limit=limited,
-        direct_io=True,
     )
 
 

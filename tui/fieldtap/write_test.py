@@ -60,7 +60,6 @@ def measure(directory: Path, most_bytes: int, say: Callable[[str], None]) -> Wri
         measured_ns=time.time_ns(),
         intervals=tuple(written),
         disk_was_the_limit=_rate(written) < DISK_SHARE * _rate(source),
-        direct_io=True,
     )
 
 
