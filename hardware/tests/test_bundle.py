@@ -358,7 +358,7 @@ def put(value: object, path: tuple[str | int, ...], wild: object) -> object:
     return copy
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(leaves(VALUE)), WILD), min_size=1, max_size=4))
 def test_readings_with_wild_values_are_refused_or_judged(
     changes: list[tuple[tuple[str | int, ...], object]],
@@ -378,7 +378,6 @@ def text_is_safe(text: str) -> bool:
     return text.replace("\n", " ").isprintable()
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=600))
 def test_any_bytes_are_no_bundle(data: bytes) -> None:
     for candidate in (data, gzip.compress(data)):
@@ -386,7 +385,7 @@ def test_any_bytes_are_no_bundle(data: bytes) -> None:
             parse_bundle(candidate)
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(at=st.integers(0, 20_000), byte=st.integers(0, 255))
 def test_a_damaged_tar_is_refused_or_read_as_it_was(at: int, byte: int) -> None:
     tar = bytearray(gzip.decompress(forged(VALUE)))

@@ -74,11 +74,21 @@ ATA_BY_SMARTCTL = {
     },
     "temperature": {"current": 33},
 }
+# Recorded: smartctl 7.3 in a guest, for a device that is not there.
 NOT_OPENED = {
+    "json_format_version": [1, 0],
     "smartctl": {
+        "version": [7, 3],
+        "svn_revision": "5338",
+        "argv": ["smartctl", "-j", "-a", "/dev/nvme0"],
+        "messages": [
+            {
+                "string": "Smartctl open device: /dev/nvme0 failed: No such device",
+                "severity": "error",
+            }
+        ],
         "exit_status": 2,
-        "messages": [{"string": "/dev/nvme0n1: Permission denied", "severity": "error"}],
-    }
+    },
 }
 BY_NVME = {
     "critical_warning": {"value": 0, "available_spare": 0},
@@ -139,7 +149,7 @@ def test_serial_numbers_are_not_taken() -> None:
 def test_a_drive_that_was_not_opened_is_not_known_in_smartctls_words() -> None:
     found = parse_smartctl(printed(NOT_OPENED))
     assert isinstance(found, Unreadable)
-    assert "Permission denied" in found.reason
+    assert "/dev/nvme0 failed: No such device" in found.reason
 
 
 @pytest.mark.parametrize("tool", ["smartctl", "nvme"])

@@ -64,8 +64,10 @@ def _flood(sender: str, receiver: str, frame_bytes: int) -> LoopRun:
         if report is None or report.rx is None or not report.rx.frames:
             break
         tried.append(report.tx.pps)
-        arrived = report.rx.frames / report.tx.frames if report.tx.frames else 0.0
-        if report.rx.lost == 0 and report.rx.receiver_dropped == 0:
+        # What the receiving program could not take had crossed every link all the same.
+        crossed = report.rx.frames + report.rx.receiver_dropped
+        arrived = min(1.0, crossed / report.tx.frames) if report.tx.frames else 0.0
+        if report.rx.lost == 0:
             lossless_pps = report.tx.pps
         rate = f"{max(1, int(STEP * arrived * report.tx.pps))}pps"
     return LoopRun(
