@@ -3,6 +3,7 @@
 Only readers run, and none that prints keys: sfkey is left out, and so is the flash that holds them.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,11 +19,11 @@ from fieldtap_hardware.verdicts import Unreadable
 NET = Path("/sys/class/net")
 MAX_OUTPUT = 1 << 20  # bytes of one program
 # What belongs to hardware; lines of other programs may hold names and addresses.
-DMESG_WORDS = (
-    "sfc", "ixgbe", "i40e", "ice ", "igb", "igc", "e1000e", "mlx4", "mlx5", "bnxt", "atlantic",
-    "myri", "virtio_net", "thunderbolt", "pcieport", "AER", "PCIe Bus Error", "PCIe bandwidth",
-    "nvme", "thermal", "throttl", "mce:", "ptp", "pps",
-)  # fmt: skip
+DMESG_LINE = re.compile(
+    r"\b(?:sfc|ixgbe|i40e|ice|igb|igc|e1000e|mlx[45]_core|bnxt_en|atlantic|myri10ge"
+    r"|virtio_net|thunderbolt|pcieport|AER|PCIe|nvme[0-9]*|thermal|mce|ptp|pps)\b"
+    r"|temperature above threshold|throttled"
+)
 KERNEL_OPTIONS = (
     "isolcpus", "nohz_full", "rcu_nocbs", "irqaffinity", "iommu", "intel_iommu", "amd_iommu", "pci",
     "thunderbolt", "intel_idle", "processor.", "idle=", "mitigations", "hugepages",
@@ -114,7 +115,7 @@ def _said(ask: Ask, command: Sequence[str]) -> str:
 
 def _dmesg(ask: Ask) -> str:
     lines = _said(ask, ("dmesg",)).splitlines()
-    return "".join(f"{line}\n" for line in lines if any(word in line for word in DMESG_WORDS))
+    return "".join(f"{line}\n" for line in lines if DMESG_LINE.search(line))
 
 
 def _kernel_options() -> str:

@@ -21,6 +21,7 @@ from fieldtap_hardware.engine import Program
 from fieldtap_hardware.ethtool import Timestamping
 from fieldtap_hardware.interrupts import Interrupt, Interrupts
 from fieldtap_hardware.loops import LoopRun
+from fieldtap_hardware.optics import Module
 from fieldtap_hardware.pci import PciFunction
 from fieldtap_hardware.power import Supply, Throttling
 from fieldtap_hardware.processor import IdleState, Processor
@@ -69,7 +70,15 @@ MACHINE = Readings(
     ports=(TAPPED,),
     of_port={
         "eth0": PortReading(
-            module=None,
+            module=Module(
+                kind="SFP",
+                vendor="FINISAR CORP.",
+                part="FTLX8571D3BCL",
+                serial="UW5008K",
+                readings=(),
+                why_no_readings="it has none",
+                defect=False,
+            ),
             drops=(),
             sent=Sent(9, 0, 500),
             firmware_lldp=None,
@@ -164,6 +173,8 @@ RAW = {
     "\tCapabilities: [140 v1] Device Serial Number 00-0f-53-ff-ff-21-43-65\n",
     "sfupdate.txt": "eth0 - MAC: 00-0F-53-21-43-65\n",
     "dmesg.txt": "[1] sfc 0000:01:00.0 eth0: on laptop7, key 0123456789abcdef0123456789abcdef\n",
+    "eth0/ethtool-m.txt": "\tVendor SN                                 : UW5008K\n",
+    "devlink.txt": '{"info":{"pci/0000:01:00.0":{"serial_number":"UW5008K","driver":"sfc"}}}\n',
     "odd.txt": "ssid=Alice at home\nlicense key: AB-12 CD\nPassword: hunter2\n",
 }
 
@@ -192,7 +203,7 @@ def test_a_bundle_is_judged_as_the_machine_was(tmp_path: Path) -> None:
 
 SECRETS = (
     "21:43:65", "21-43-65", "10.20.30.40", "fe21:4365", "alice", "Alice", "laptop7",
-    "712200205071133867100591", "c4010000-0070", "0123456789abcdef", "AB-12", "hunter2",
+    "712200205071133867100591", "c4010000-0070", "0123456789abcdef", "AB-12", "hunter2", "UW5008K",
 )  # fmt: skip
 
 
@@ -218,6 +229,12 @@ def test_links_between_addresses_stay_and_their_kinds_too() -> None:
 def test_any_text_can_be_redacted_and_twice_is_as_once(text: str) -> None:
     once = Redactor(names=("host",)).text(text)
     assert Redactor(names=("host",)).text(once) == once
+
+
+def test_of_the_kernels_log_only_what_is_about_hardware_is_taken() -> None:
+    log = b"[1] sfc 0000:01:00.0: ready\n[2] usb 1-1: device of Alice\n[3] my service started\n"
+    raw = collect(MACHINE, lambda command: log if command[0] == "dmesg" else Unreadable("absent"))
+    assert raw["dmesg.txt"] == "[1] sfc 0000:01:00.0: ready\n"
 
 
 def test_what_could_not_be_read_says_why_in_its_place() -> None:

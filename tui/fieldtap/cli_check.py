@@ -9,12 +9,12 @@ import msgspec
 from fieldtap_hardware.bypass import Duty
 from fieldtap_hardware.checks import judge
 
-from fieldtap import check_page, cli_hardware, machine, write_test
+from fieldtap import check_page, cli_hardware, disk_trial, machine
 from fieldtap.failures import BAD_USAGE, CHECK_FAILED, DONE, CommandError
 
 SIZE = re.compile(r"([0-9]{1,15}) *(|[kMGT]i?)B?")
 FACTORS = {"": 0, "k": 1, "M": 2, "G": 3, "T": 4}
-DEFAULT_SIZE = f"{write_test.DEFAULT_BYTES // 10**9}GB"
+DEFAULT_SIZE = f"{disk_trial.DEFAULT_BYTES // 10**9}GB"
 
 file_type = click.Path(path_type=Path)
 

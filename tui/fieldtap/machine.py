@@ -26,7 +26,7 @@ from fieldtap_hardware.verdicts import Report, Unreadable, report_of
 from fieldtap_hardware.write_rate import RunningCapture, WriteRun
 from msgspec.structs import replace
 
-from fieldtap import loop_test, measured, write_test
+from fieldtap import cable_trial, disk_trial, measured
 from fieldtap.failures import BAD_USAGE, CommandError
 
 APPLIANCE_CAPTURES = Path("/var/lib/fieldtap/captures")
@@ -85,8 +85,8 @@ def take(
     loops: tuple[LoopRun, ...] = ()
     run: WriteRun | Unreadable | None = None
     if measure is not None:
-        loops = loop_test.measure(chosen, measure.say) if names else ()
-        run = write_test.measure(folder, measure.write_bytes, measure.say)
+        loops = cable_trial.measure(chosen, measure.say) if names else ()
+        run = disk_trial.measure(folder, measure.write_bytes, measure.say)
     before = _captures()
     readings = take_readings(chosen, folder, programs, ask=ask)
     kept = measured.with_loops(kept, loops, chosen, readings.tree)
@@ -111,8 +111,8 @@ def save_bundle(path: Path, readings: Readings, duty: Duty) -> None:
     if not path.name.endswith(BUNDLE_ENDINGS):
         text = f"{path}: a bundle's name ends in {' or '.join(BUNDLE_ENDINGS)}"
         raise CommandError(text, BAD_USAGE)
-    host, user = os.uname().nodename, os.environ.get("USER", "")
-    names = tuple(name for name in (host, user) if name not in COMMON_NAMES)
+    users = (os.environ.get(variable, "") for variable in ("USER", "SUDO_USER"))
+    names = tuple(name for name in (os.uname().nodename, *users) if name not in COMMON_NAMES)
     try:
         write_bundle(
             path,

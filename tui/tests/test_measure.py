@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from fieldtap import measured, write_test
+from fieldtap import disk_trial, measured
 from fieldtap.cli_check import parse_size
 from fieldtap.failures import CommandError
 from fieldtap_core.start import Started
@@ -31,10 +31,10 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_engine_writes_what_was_asked_and_leaves_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "captures"
     folder.mkdir()
-    if shutil.disk_usage(folder).free < BYTES + write_test.LEAVE_FREE_BYTES:
+    if shutil.disk_usage(folder).free < BYTES + disk_trial.LEAVE_FREE_BYTES:
         pytest.skip("too little space")
     said: list[str] = []
-    run = write_test.measure(folder, BYTES, said.append)
+    run = disk_trial.measure(folder, BYTES, said.append)
     assert list(folder.iterdir()) == []
     assert said[-1] == f"writing 1 GB to {folder}"
     if isinstance(run, Unreadable):  # a disk so fast that there was nothing to look at
@@ -46,18 +46,18 @@ def test_the_engine_writes_what_was_asked_and_leaves_nothing(tmp_path: Path) -> 
 
 def test_a_disk_without_room_is_not_written(tmp_path: Path) -> None:
     more = shutil.disk_usage(tmp_path).total
-    run = write_test.measure(tmp_path, more, print)
+    run = disk_trial.measure(tmp_path, more, print)
     assert isinstance(run, Unreadable)
     assert "are needed" in run.reason
 
 
 def test_nothing_is_measured_beside_a_running_engine(running: Started, tmp_path: Path) -> None:
-    run = write_test.measure(tmp_path, BYTES, print)
+    run = disk_trial.measure(tmp_path, BYTES, print)
     assert run == Unreadable("tap is running, and could lose frames by it")
 
 
 def test_a_folder_that_is_not_there_is_said_in_the_systems_words(tmp_path: Path) -> None:
-    run = write_test.measure(tmp_path / "missing", BYTES, print)
+    run = disk_trial.measure(tmp_path / "missing", BYTES, print)
     assert run == Unreadable("No such file or directory")
 
 
