@@ -13,7 +13,9 @@ import pyudev
 from msgspec import Struct
 
 from fieldtap_hardware.bandwidth import Tunnel, is_virtual, tunnel_port
+from fieldtap_hardware.bolt import Enrolment, read_enrolment
 from fieldtap_hardware.ports import Port
+from fieldtap_hardware.programs import Ask, ask_program
 from fieldtap_hardware.sysfs import parse_int, read_text
 from fieldtap_hardware.verdicts import Check, Evidence, Verdict
 
@@ -47,6 +49,7 @@ class Router(Struct, frozen=True, kw_only=True):
     lane_gbps: float | None  # towards the host, of each lane
     lanes: int | None
     nvm_version: str | None  # None also in safe mode, after an update that failed
+    enrolment: Enrolment | None = None  # what bolt keeps of it
 
     @property
     def is_host(self) -> bool:
@@ -85,12 +88,12 @@ def list_paths() -> list[Path]:
     ]
 
 
-def read_tree(paths: Callable[[], Sequence[Path]] = list_paths) -> Tree:
+def read_tree(paths: Callable[[], Sequence[Path]] = list_paths, ask: Ask = ask_program) -> Tree:
     """Domains and routers by name; other members of the bus (services, retimers) are left out."""
     found = sorted(paths(), key=lambda path: path.name)
     return Tree(
         domains=tuple(_read_domain(path) for path in found if DOMAIN.fullmatch(path.name)),
-        routers=tuple(_read_router(path) for path in found if ROUTER.fullmatch(path.name)),
+        routers=tuple(_read_router(path, ask) for path in found if ROUTER.fullmatch(path.name)),
     )
 
 
@@ -103,19 +106,22 @@ def _read_domain(path: Path) -> Domain:
     )
 
 
-def _read_router(path: Path) -> Router:
+def _read_router(path: Path, ask: Ask) -> Router:
+    unique_id = _line(path / "unique_id")
+    is_host = path.name.endswith("-0")
     authorized = parse_int(read_text(path / "authorized"), 0, 2)
     speed = GBPS.fullmatch(read_text(path / "rx_speed") or "")
     return Router(
         name=path.name,
         vendor=_line(path / "vendor_name"),
         model=_line(path / "device_name"),
-        unique_id=_line(path / "unique_id"),
+        unique_id=unique_id,
         authorized=None if authorized is None else authorized > 0,
         generation=parse_int(read_text(path / "generation"), 1, 16),
         lane_gbps=float(speed[1]) if speed else None,
         lanes=parse_int(read_text(path / "rx_lanes"), 1, 4),
         nvm_version=_line(path / "nvm_version"),
+        enrolment=None if is_host else read_enrolment(unique_id, ask),
     )
 
 
@@ -215,7 +221,7 @@ def check_tree(tree: Tree) -> list[Check]:
     """Every check of the tree: the security of each domain, then each device and its link."""
     checks = [_check_security(domain) for domain in tree.domains]
     for router in tree.devices:
-        checks += [_check_authorized(router), _check_link(router, tree)]
+        checks += [_check_authorized(router, tree), _check_link(router, tree)]
     return checks
 
 
@@ -239,13 +245,16 @@ def _check_security(domain: Domain) -> Check:
     return Check("thunderbolt.security", domain.name, verdict, summary, evidence, remedy)
 
 
-def _check_authorized(router: Router) -> Check:
+def _check_authorized(router: Router, tree: Tree) -> Check:
+    """`fail` where it may not be used, `warn` where bolt will not let it in the next time."""
     evidence: Evidence = {
         "vendor": router.vendor,
         "model": router.model,
         "unique_id": router.unique_id,
         "authorized": router.authorized,
         "nvm_version": router.nvm_version,
+        "bolt_stored": router.enrolment.stored if router.enrolment else None,
+        "bolt_policy": router.enrolment.policy if router.enrolment else None,
     }
     verdict, remedy = Verdict.OK, None
     summary = f"{router.title} is authorised"
@@ -258,7 +267,21 @@ def _check_authorized(router: Router) -> Check:
             f"if it is yours: `boltctl enroll {router.unique_id or 'UUID'}`, or as root "
             f"`echo 1 > /sys/bus/thunderbolt/devices/{router.name}/authorized`"
         )
+    elif _is_let_in_once(router, tree):
+        verdict, summary = Verdict.WARN, f"{summary} now, not when it is plugged in again"
+        remedy = f"allow it for good: `boltctl enroll --policy auto {router.unique_id}`"
     return Check("thunderbolt.authorized", router.name, verdict, summary, evidence, remedy)
+
+
+def _is_let_in_once(router: Router, tree: Tree) -> bool:
+    """Whether bolt, which decides unless everything is let in, has not kept it as allowed."""
+    domain = next((one for one in tree.domains if one.name == router.domain), None)
+    if router.enrolment is None or domain is None or domain.security == "none":
+        return False
+    allowed = router.enrolment.policy == "auto" or (
+        router.enrolment.policy == "iommu" and domain.iommu_protects
+    )
+    return not (router.enrolment.stored and allowed)
 
 
 def _check_link(router: Router, tree: Tree) -> Check:

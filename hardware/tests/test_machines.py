@@ -19,6 +19,7 @@ from mocked_machine import MACHINES, description
 from recorded_driver import read_machine
 
 HERE = Path(__file__).parent
+CHECKS = (HERE.parents[1] / "docs" / "checks.md").read_text()
 NAMES = sorted(file.stem for file in MACHINES.glob("*.umockdev"))
 
 pytestmark = pytest.mark.skipif(
@@ -63,6 +64,7 @@ def test_a_machine_gets_its_verdicts(name: str, tmp_path: Path) -> None:
     tree = {check.subject for check in checks if check.id.startswith("thunderbolt.")}
     assert {port.name for port in judged.ports} | tree == set(expected)
     for check in checks:
+        assert f"| `{check.id}` |" in CHECKS
         assert check.remedy or check.verdict not in (Verdict.WARN, Verdict.FAIL), check
 
 
