@@ -81,7 +81,8 @@ def check_interrupts(port: Port, interrupts: Interrupts, processor: Processor) -
             "/proc/irq/N/smp_affinity_list"
         )
         return _check(port, Verdict.WARN, summary, evidence, remedy)
-    summary = f"{len(served)} cores near the adapter serve its {len(lines)} interrupts"
+    where = " near the adapter" if local else ""
+    summary = f"its interrupts ({len(lines)}) are served by {len(served)} cores{where}"
     return _check(port, Verdict.OK, summary, evidence)
 
 
