@@ -14,6 +14,7 @@ from fieldtap_core.reports import CaptureReport
 
 from fieldtap import captures, cli_check, cli_hardware, lab, machine, sessions, words
 from fieldtap.failures import CHECK_FAILED, DONE
+from fieldtap.linktest.commands import linktest
 
 PASS_ON = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
@@ -250,6 +251,34 @@ def generate(options: tuple[str, ...]) -> int:
     return captures.become("ft-generate", options)
 
 
+@commands.command()
+@click.argument("name")
+@click.argument("change", metavar="RATE|SPEEDx|pause|resume")
+def rate(name: str, change: str) -> None:
+    """Let the generator NAME go on at another rate.
+
+    \b
+    fieldtap rate burst 500Mbps
+    fieldtap rate site 2x
+    fieldtap rate site pause
+    """
+    pace = captures.change_rate(name, change)
+    at = "" if change == "resume" else f" at {change}"
+    _say(f"{name} is paused" if pace.paused else f"{name} goes on{at}")
+
+
+@commands.command(context_settings=PASS_ON, add_help_option=False)
+@options_argument
+def reflect(options: tuple[str, ...]) -> int:
+    """Send test frames back from the far end of a link: ft-reflect, in the foreground.
+
+    \b
+    fieldtap reflect -i eth2 --duration 600
+    fieldtap reflect --help
+    """
+    return captures.become("ft-reflect", options)
+
+
 @commands.command(context_settings=PASS_ON, add_help_option=False)
 @options_argument
 def extract(options: tuple[str, ...]) -> int:
@@ -286,5 +315,6 @@ def verify(directory: Path, as_json: bool) -> int:
 
 
 commands.add_command(cli_check.check)
+commands.add_command(linktest)
 commands.add_command(cli_hardware.firmware)
 commands.add_command(cli_hardware.license_)

@@ -78,7 +78,7 @@ def take(
     measure: Measure | None = None,
 ) -> Readings:
     """Read the machine, and what was measured on it earlier; with `measure`, measure it first."""
-    programs = [_program(name) for name in ("ft-capture", "ft-generate")]
+    programs = [_program(name) for name in ("ft-capture", "ft-generate", "ft-reflect")]
     chosen = ports(names) if names else worth_checking(ports())
     folder = directory or capture_dir()
     kept = measured.load()
