@@ -9,7 +9,7 @@ import pytest
 from fieldtap_hardware.verdicts import Check, Verdict
 
 ROOM = Path(__file__).parents[1] / "fieldtap_hardware"
-PAGE = Path(__file__).parents[2] / "docs/checks.md"
+PAGES = Path(__file__).parents[2] / "docs"
 IDENTIFIER = re.compile(r"[a-z]+\.[a-z0-9_]+")
 
 
@@ -51,9 +51,14 @@ def _texts(tree: ast.AST) -> Iterator[str]:
             yield node.value
 
 
-def test_the_page_describes_every_check_and_no_others() -> None:
-    first_cells = re.findall(r"^\| (`[^|]+`) \|", PAGE.read_text(), re.MULTILINE)
-    described = {name for cell in first_cells for name in re.findall(r"`([^`]+)`", cell)}
+def test_the_pages_describe_every_check_and_no_others() -> None:
     found = identifiers()
+    kinds = {name.partition(".")[0] for name in found}
+    rows = re.compile(r"^\| (`[^|]+`) \|", re.MULTILINE)
+    cells = [cell for page in PAGES.glob("*.md") for cell in rows.findall(page.read_text())]
+    names = {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+    described = {
+        name for name in names if IDENTIFIER.fullmatch(name) and name.partition(".")[0] in kinds
+    }
     assert {"port.silent", "storage.space", "power.supply"} <= found
     assert described == found
