@@ -13,6 +13,10 @@ import pytest
 from fieldtap_core import start
 from fieldtap_core.control import Control
 from fieldtap_core.errors import EngineError
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)  # no test asserts on time
+settings.load_profile("untimed")
 
 CHECKOUT = Path(__file__).parent
 STANDIN = CHECKOUT / "capture_core/python/tests/standin_engine.py"

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from fieldtap_hardware.budget import (
-    COMFORTABLE,
     LARGE_FRAME_BYTES,
     SMALL_FRAME_BYTES,
     SMALLEST_PAYLOAD_BYTES,
@@ -89,8 +88,9 @@ def is_virtual(function: PciFunction, behind_tunnel: bool) -> bool:
 def check_pcie(port: Port, ports: Sequence[Port], way: Way = NOTHING_MORE) -> Check:
     """Weigh each link above `port` against all of `ports` that share it; the fullest decides.
 
-    `ok` up to 70 % of its ceiling in 64-byte frames, `fail` if it cannot carry 1518-byte frames,
-    `warn` between; `unknown` while a ceiling is not known, unless a known one fails already.
+    `ok` up to 70 % of its ceiling in 64-byte frames, or all of one measured here; `fail` if it
+    cannot carry 1518-byte frames, `warn` between; `unknown` while a ceiling is not known, unless a
+    known one fails already.
     """
     if not port.pci:
         reason = "a virtual port" if port.virtual else f"an adapter on {port.bus or 'no known bus'}"
@@ -199,7 +199,9 @@ def _weigh(port: Port, crossed: Sequence[Hop], evidence: Evidence) -> Check:
         return _check(port, Verdict.UNKNOWN, summary, evidence, MEASURE)
     demand = rate_words(small.demand_bps(SMALL_FRAME_BYTES))
     summary = f"{_carries(small)}; line rate in 64-byte frames takes {demand}"
-    if small.load(SMALL_FRAME_BYTES) > COMFORTABLE or large.load(LARGE_FRAME_BYTES) > COMFORTABLE:
+    if small.load(SMALL_FRAME_BYTES) > small.comfortable or (
+        large.load(LARGE_FRAME_BYTES) > large.comfortable
+    ):
         return _check(port, Verdict.WARN, summary, evidence, REMEDY)
     return _check(port, Verdict.OK, summary, evidence)
 
@@ -210,7 +212,7 @@ def _verdict_at(hop: Hop | None, frame_bytes: int, unknown: Sequence[str]) -> Ve
         return Verdict.FAIL
     if hop is None or unknown:
         return Verdict.UNKNOWN
-    return Verdict.WARN if hop.load(frame_bytes) > COMFORTABLE else Verdict.OK
+    return Verdict.WARN if hop.load(frame_bytes) > hop.comfortable else Verdict.OK
 
 
 def _gbps(bps: float) -> float:

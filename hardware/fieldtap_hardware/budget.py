@@ -164,6 +164,12 @@ class Hop(Struct, frozen=True):
             return 0.0
         return self.demand_bps(frame_bytes) / self.ceiling.bps
 
+    @property
+    def comfortable(self) -> float:
+        """How full it may be: what was measured here was carried without loss, to the full."""
+        measured = self.ceiling is not None and self.ceiling.basis is Basis.MEASURED
+        return 1.0 if measured else COMFORTABLE
+
     def demand_bps(self, frame_bytes: int) -> float:
         """Of all its ports together."""
         return pcie_demand_bps(self.speed_bps, frame_bytes, self.payload_bytes)

@@ -6,17 +6,27 @@ from pathlib import Path
 from fieldtap_hardware.adapter_checks import check_adapter, check_backends, check_catalogue_file
 from fieldtap_hardware.adapters import Identity, identify, read_catalogue
 from fieldtap_hardware.bandwidth import NOTHING_MORE, Way, check_pcie
-from fieldtap_hardware.clock import ClockReading, check_timestamps, read_clock
-from fieldtap_hardware.drops import DropMeter, check_drops
-from fieldtap_hardware.engine import check_program, read_program
+from fieldtap_hardware.bypass import Duty, check_relay
+from fieldtap_hardware.clock import ClockReading, check_timestamps
+from fieldtap_hardware.drives import check_health, check_temperature
+from fieldtap_hardware.drops import check_drops
+from fieldtap_hardware.engine import check_program
 from fieldtap_hardware.firmware import check_firmware, driver_string
-from fieldtap_hardware.optics import check_optics, read_module
+from fieldtap_hardware.interrupts import check_interrupts
+from fieldtap_hardware.loops import check_loop
+from fieldtap_hardware.optics import check_optics
 from fieldtap_hardware.ports import LIVE, Kernel, Port
+from fieldtap_hardware.power import check_supply, check_throttling
+from fieldtap_hardware.processor import check_governor, check_idle, check_isolation
+from fieldtap_hardware.programs import Ask
+from fieldtap_hardware.readings import PortReading, Readings, take_readings
+from fieldtap_hardware.sending import check_lldp, check_sending
 from fieldtap_hardware.silence import check_silence
-from fieldtap_hardware.storage import check_storage, read_storage
-from fieldtap_hardware.thunderbolt import check_enclosure, check_tree, read_tree, tunnels
+from fieldtap_hardware.storage import check_storage
+from fieldtap_hardware.thunderbolt import check_enclosure, check_tree, tunnels
 from fieldtap_hardware.verdicts import Check, Evidence, Report, Unreadable, Verdict, report_of
 from fieldtap_hardware.words import rate_words
+from fieldtap_hardware.write_rate import check_time_left, check_write_rate
 
 MANY_DOWNS = 10  # replugging counts too
 
@@ -26,35 +36,78 @@ def run_checks(
     capture_dir: Path,
     programs: Sequence[Path] = (),
     kernel: Kernel = LIVE,
+    ask: Ask | None = None,
 ) -> Report:
-    """Judge `ports`, what they are plugged into, the storage and the engine's `programs`.
+    """Read the machine under `ports`, `capture_dir` and the engine's `programs`, and judge it.
 
-    docs/checks.md lists every check. Ports of one run are judged together: they share PCI Express
-    links and the disk. Takes `drops.INTERVAL_S`, and some 20 ms for each adapter clock and each
-    transceiver. Raises nothing for what it finds: that is in the report.
+    docs/checks.md lists every check. `ask` runs vendors' and drives' programs; without it, what
+    only they know is not judged. Raises nothing for what it finds: that is in the report.
     """
-    meter = DropMeter(ports, kernel.ask_driver)
-    tree, catalogue = read_tree(), read_catalogue()
-    way = Way(tunnels=tunnels(ports, tree))
-    clocks = {
-        index: read_clock(index)
-        for index in {port.timestamping.phc_index for port in ports if port.timestamping}
-        if index is not None
-    }
-    checks = [check for port in ports for check in check_port(port, ports, clocks, way)]
+    return judge(take_readings(ports, capture_dir, programs, kernel, ask))
+
+
+def judge(readings: Readings, duty: Duty = Duty.BLOCK) -> Report:
+    """Every check over what was read, here or on another machine.
+
+    Ports of one run are judged together: they share PCI Express links and the disk. `duty` is what
+    a link with a bypass relay must do when the machine is dead.
+    """
+    ports, catalogue = readings.ports, read_catalogue()
+    way = Way(tunnels=tunnels(ports, readings.tree), measured=readings.measured)
+    checks: list[Check] = []
     for port in ports:
-        identity = identify(port, catalogue.families)
-        checks += [check_enclosure(port, tree), *check_hardware(port, identity)]
-        checks.append(check_optics(port, read_module(port.name, kernel.ask_driver)))
-    drops = meter.read()
-    checks += [check_drops(port, drops[port.name]) for port in ports]
-    order = [port.name for port in ports]
-    checks.sort(key=lambda check: order.index(check.subject))
-    checks += check_tree(tree)
+        checks += check_port(port, ports, readings.clocks, way)
+        if (loop := check_loop(port, readings.loops)) is not None:
+            checks.append(loop)
+        checks.append(check_enclosure(port, readings.tree))
+        checks += check_hardware(port, identify(port, catalogue.families))
+        if (reading := readings.of_port.get(port.name)) is not None:
+            checks.append(check_optics(port, reading.module))
+            checks.append(check_drops(port, reading.drops))
+            checks += check_outward(port, reading, duty)
+            checks.append(check_interrupts(port, reading.interrupts, readings.processor))
+    checks += check_tree(readings.tree)
     checks += [check_catalogue_file(file) for file in catalogue.unusable]
-    checks.append(check_storage(capture_dir, read_storage(capture_dir), ports))
-    checks += [check_program(path, read_program(path)) for path in programs]
+    checks += check_machine(readings)
+    checks += check_disk(readings)
+    checks += [check_program(Path(path), found) for path, found in readings.programs.items()]
     return report_of(checks)
+
+
+def check_outward(port: Port, reading: PortReading, duty: Duty) -> list[Check]:
+    """What leaves the port: frames of the host, of the firmware, and past a relay."""
+    return [
+        check_sending(port, reading.sent),
+        check_lldp(port, sends=reading.firmware_lldp),
+        *check_relay(port, reading.relay, duty),
+    ]
+
+
+def check_machine(readings: Readings) -> list[Check]:
+    """Power, heat and processor."""
+    return [
+        check_supply(readings.supplies),
+        check_throttling(readings.throttling),
+        check_governor(readings.processor),
+        check_idle(readings.processor),
+        check_isolation(readings.processor),
+    ]
+
+
+def check_disk(readings: Readings) -> list[Check]:
+    """Room, rate and the drive beneath; the drive only where its programs were asked."""
+    directory, storage, ports = readings.directory, readings.storage, readings.ports
+    checks = [
+        check_storage(Path(directory), storage, ports),
+        check_time_left(directory, storage, readings.captures),
+    ]
+    if readings.drive is not None:
+        checks += [
+            check_write_rate(directory, readings.write_run, ports),
+            check_health(directory, readings.drive),
+            check_temperature(directory, readings.drive),
+        ]
+    return checks
 
 
 def check_port(

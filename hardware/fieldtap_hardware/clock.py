@@ -16,7 +16,7 @@ INTERVAL_S = 0.02
 TOLERANCE = 0.1  # of the interval: reading takes time, and standing still is what we look for
 
 
-class ClockReading(Struct, frozen=True):
+class ClockReading(Struct, frozen=True, tag=True):
     """How far an adapter clock moved while the host's monotonic clock moved `elapsed_ns`."""
 
     phc_index: int

@@ -47,7 +47,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     high_alarm: float
 
 
-class Module(Struct, frozen=True, kw_only=True):
+class Module(Struct, frozen=True, kw_only=True, tag=True):
     """What is plugged into a port."""
 
     kind: str  # "SFP" or "QSFP"

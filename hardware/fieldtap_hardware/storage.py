@@ -25,7 +25,7 @@ FAIL_BELOW_S = 10
 WARN_BELOW_S = 600
 
 
-class Storage(Struct, frozen=True):
+class Storage(Struct, frozen=True, tag=True):
     """The file system under a directory for captures, as `df` counts it."""
 
     size_bytes: int
@@ -69,7 +69,7 @@ def check_storage(directory: Path, storage: Storage | Unreadable, ports: Sequenc
     if not storage.writable:
         remedy = f"let this user write there: `chgrp fieldtap {directory}`, `chmod g+w {directory}`"
         return _check(directory, Verdict.FAIL, "is not writable by this user", evidence, remedy)
-    seconds_left = _seconds_left(storage, _line_rate_bps(ports), SMALL_FRAME_BYTES)
+    seconds_left = _seconds_left(storage, line_rate_bps(ports), SMALL_FRAME_BYTES)
     unknown = [port.name for port in ports if port.speed_bps is None]
     free = f"{size_words(storage.available_bytes)} free"
     remedy = "free some space, name a directory on a larger disk, or keep a ring of files"
@@ -91,18 +91,19 @@ def _evidence(storage: Storage, ports: Sequence[Port]) -> Evidence:
         "size_bytes": storage.size_bytes,
         "available_bytes": storage.available_bytes,
         "writable": storage.writable,
-        "line_rate_bps": _line_rate_bps(ports),
+        "line_rate_bps": line_rate_bps(ports),
         "ports_of_unknown_speed": [port.name for port in ports if port.speed_bps is None],
     }
     for frame_bytes in (SMALL_FRAME_BYTES, LARGE_FRAME_BYTES):
-        rate = pcapng_bytes_per_second(_line_rate_bps(ports), frame_bytes)
-        seconds_left = _seconds_left(storage, _line_rate_bps(ports), frame_bytes)
+        rate = pcapng_bytes_per_second(line_rate_bps(ports), frame_bytes)
+        seconds_left = _seconds_left(storage, line_rate_bps(ports), frame_bytes)
         evidence[f"bytes_per_second_{frame_bytes}_byte_frames"] = round(rate)
         evidence[f"seconds_left_{frame_bytes}_byte_frames"] = seconds_left
     return evidence
 
 
-def _line_rate_bps(ports: Sequence[Port]) -> int:
+def line_rate_bps(ports: Sequence[Port]) -> int:
+    """What all `ports` receive together; one of unknown speed counts nothing."""
     return sum(port.speed_bps or 0 for port in ports)
 
 

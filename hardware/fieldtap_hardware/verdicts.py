@@ -21,7 +21,7 @@ class Verdict(StrEnum):
 ORDER = (Verdict.NOT_APPLICABLE, Verdict.OK, Verdict.WARN, Verdict.UNKNOWN, Verdict.FAIL)
 
 
-class Unreadable(Struct, frozen=True):
+class Unreadable(Struct, frozen=True, tag=True):
     """Stands where a value would, had it been possible to read it."""
 
     reason: str  # in the system's words
@@ -31,7 +31,8 @@ class Check(Struct, frozen=True):
     """One answered question.
 
     `id` names the question ("port.link"), `subject` the port, directory or program asked about.
-    `summary` is one sentence; `remedy` says what to do, and is None where nothing needs doing.
+    `summary` is one sentence; `remedy` says what a field engineer can do, and is None where nothing
+    needs doing: a `warn` or `fail` without one is a mistake in a check, and a ValueError.
     """
 
     id: str
@@ -40,6 +41,10 @@ class Check(Struct, frozen=True):
     summary: str
     evidence: Evidence
     remedy: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.verdict in (Verdict.WARN, Verdict.FAIL) and not self.remedy:
+            raise ValueError(f"{self.id} is {self.verdict} and names no remedy")
 
 
 class Report(Struct, frozen=True, kw_only=True):

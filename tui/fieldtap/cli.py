@@ -12,7 +12,7 @@ import msgspec
 from fieldtap_core.messages import CaptureStatus
 from fieldtap_core.reports import CaptureReport
 
-from fieldtap import captures, cli_hardware, lab, machine, sessions, words
+from fieldtap import captures, cli_check, cli_hardware, lab, machine, sessions, words
 from fieldtap.failures import CHECK_FAILED, DONE
 from fieldtap.linktest.commands import linktest
 
@@ -71,62 +71,6 @@ def ports(as_json: bool) -> None:
     from fieldtap import tables
 
     tables.print_ports(found)
-
-
-@commands.command()
-@click.argument("names", metavar="[PORT]...", nargs=-1)
-@click.option(
-    "--dir",
-    "directory",
-    type=click.Path(path_type=Path),
-    help="Where captures go (the appliance's folder, else this one).",
-)
-@click.option(
-    "--explain",
-    "recording",
-    nargs=2,
-    metavar="TOOL FILE",
-    help="Read a recorded output of TOOL (sfupdate, ethtool-i, pmc, ...) instead; FILE - is stdin.",
-)
-@click.option(
-    "--catalogue",
-    "catalogue_files",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    multiple=True,
-    help="Say whether FILE, a catalogue of your own adapters, can be used; repeatable.",
-)
-@json_option
-def check(
-    names: tuple[str, ...],
-    directory: Path | None,
-    recording: tuple[str, str] | None,
-    catalogue_files: tuple[Path, ...],
-    as_json: bool,
-) -> int:
-    """Judge ports, disk and engine: can this machine do the job?
-
-    Without PORT, every port but virtual ones that are down. Exits with 3 when a check fails.
-
-    \b
-    fieldtap check eth2 eth3
-    fieldtap check --dir /media/disk --json
-    fieldtap check --explain ethtool-i eth2.txt --json
-    fieldtap check --catalogue /etc/fieldtap/catalogue.d/ours.toml
-    """
-    if recording is not None:
-        return cli_hardware.show_recording(*recording, as_json=as_json)
-    if catalogue_files:
-        report = machine.check_catalogue(catalogue_files)
-    else:
-        report = machine.check(names, directory)
-    if as_json:
-        _print_json(report)
-    else:
-        from fieldtap import tables
-
-        tables.print_checks(report)
-    return CHECK_FAILED if report.verdict == "fail" else DONE
 
 
 @commands.group("lab")
@@ -370,6 +314,7 @@ def verify(directory: Path, as_json: bool) -> int:
     return CHECK_FAILED if report.verdict == "fail" else DONE
 
 
+commands.add_command(cli_check.check)
 commands.add_command(linktest)
 commands.add_command(cli_hardware.firmware)
 commands.add_command(cli_hardware.license_)

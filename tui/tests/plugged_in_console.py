@@ -13,8 +13,8 @@ from unittest.mock import patch
 from fieldtap import machine
 from fieldtap.app import FieldtapApp
 from fieldtap.screens import home
-from fieldtap_hardware.checks import run_checks
 from fieldtap_hardware.ports import read_ports
+from fieldtap_hardware.readings import take_readings
 from machine_report import mocked_kernel
 from mocked_machine import MACHINES, MockedMachine
 from recorded_driver import read_machine
@@ -39,7 +39,7 @@ async def main() -> None:
     app = FieldtapApp()
     with (
         patch.object(machine, "read_ports", partial(read_ports, kernel)),
-        patch.object(machine, "run_checks", partial(run_checks, kernel=kernel)),
+        patch.object(machine, "take_readings", partial(take_readings, kernel=kernel)),
         patch.object(home, "PORTS_EVERY_S", NEVER_S),  # only an event can make it look again
     ):
         json.dump(await watch(app, mocked), sys.stdout)

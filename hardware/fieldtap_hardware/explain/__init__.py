@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from fieldtap_hardware.explain import (
     boltctl,
+    bpctl,
     devlink,
     dmesg,
     ethtool_driver,
@@ -20,6 +21,7 @@ from fieldtap_hardware.explain import (
     fwupd,
     lspci,
     mstfwmanager,
+    nvme,
     nvmupdate,
     pmc,
     ptp_log,
@@ -27,6 +29,7 @@ from fieldtap_hardware.explain import (
     sfboot,
     sfkey,
     sfupdate,
+    smartctl,
     xdp_features,
 )
 from fieldtap_hardware.explain.model import Draft, Explanation, Item
@@ -36,6 +39,7 @@ __all__ = ["MAX_BYTES", "TOOLS", "Explanation", "Item", "explain"]
 
 TOOLS: dict[str, Callable[[Recording, Draft], None]] = {
     "boltctl": boltctl.parse,
+    "bpctl": bpctl.parse,
     "devlink": devlink.parse,
     "dmesg": dmesg.parse,
     "ethtool": ethtool_link.parse,
@@ -46,6 +50,7 @@ TOOLS: dict[str, Callable[[Recording, Draft], None]] = {
     "fwupd": fwupd.parse,
     "lspci": lspci.parse,
     "mstfwmanager": mstfwmanager.parse,
+    "nvme": nvme.parse,
     "nvmupdate": nvmupdate.parse,
     "pmc": pmc.parse,
     "ptp-log": ptp_log.parse,
@@ -53,6 +58,7 @@ TOOLS: dict[str, Callable[[Recording, Draft], None]] = {
     "sfboot": sfboot.parse,
     "sfkey": sfkey.parse,
     "sfupdate": sfupdate.parse,
+    "smartctl": smartctl.parse,
     "xdp-loader": xdp_features.parse,
 }
 
