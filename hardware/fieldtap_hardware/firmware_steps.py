@@ -77,8 +77,7 @@ def _backup(run: Run) -> dict[str, object]:
 def _write(run: Run) -> dict[str, object]:
     """Write, unless a writer that an earlier run started has done it."""
     if run.has_written() and not run.must_write_again():
-        run.machine.say("waiting for the writer that was started before, if it still runs")
-        code = _wait(run, _last_writer(run, "write"))
+        code = writing.exit_code(_last_writer(run, "write"))
         if code is not None and code < KILLED:
             return _judge(run, code)
         run.machine.say("nobody saw how the write ended: writing the same image again")
@@ -184,9 +183,13 @@ def _run_patiently(run: Run, step: str, command: Sequence[str]) -> int | None:
         return writing.wait(writer, run.machine.say, run.machine.patience)
 
 
-def _wait(run: Run, writer: Writer) -> int | None:
+def wait_for_writers(run: Run) -> None:
+    """Wait for every tool that an earlier run started and that may still be at work."""
+    notes = [entry.data["writer"] for entry in run.journal.entries if "writer" in entry.data]
     with _deaf(run.machine.say):
-        return writing.wait(writer, run.machine.say, run.machine.patience)
+        for writer in notes:
+            known = msgspec.convert(writer, Writer)
+            writing.wait(known, run.machine.say, run.machine.patience)
 
 
 @contextlib.contextmanager

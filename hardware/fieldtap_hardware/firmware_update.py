@@ -22,10 +22,11 @@ import msgspec
 
 from fieldtap_hardware.firmware_images import ImageError
 from fieldtap_hardware.firmware_plan import Machine, Plan, UpdateError
-from fieldtap_hardware.firmware_precheck import precheck, refusals
+from fieldtap_hardware.firmware_precheck import check_power, precheck, refusals
 from fieldtap_hardware.firmware_run import Outcome, Run, StepError, StuckError, UpdateReport
-from fieldtap_hardware.firmware_steps import STEPS
+from fieldtap_hardware.firmware_steps import STEPS, wait_for_writers
 from fieldtap_hardware.journal import Journal, JournalError
+from fieldtap_hardware.verdicts import Verdict
 
 OPEN = "open"  # the folder of the one update that is not finished
 JOURNAL = "journal.jsonl"
@@ -95,11 +96,16 @@ def resume(machine: Machine) -> UpdateReport:
         if not _is_begun(folder):
             raise UpdateError("no update is unfinished")
         run = _reopen(folder, machine)
+        wait_for_writers(run)
         finished = run.journal.find("finish", "begin")
         if finished is not None:  # all is done but clearing away
             return run.close(msgspec.convert(finished.data["report"], UpdateReport))
         if not run.has_written():
             return run.roll_back(f"it had stopped in the step {run.stopped_in()!r}")
+        verdict, summary, _, remedy = check_power(machine.power)
+        if verdict == Verdict.FAIL:
+            run.journal.close()
+            raise UpdateError(f"{summary}: {remedy}, then resume")
         if run.must_write_again():
             names = list(STEPS)
             return _go(run, names[names.index("write") :])

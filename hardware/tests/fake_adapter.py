@@ -20,8 +20,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+CONTROLLER = "1" * 40  # what fwupd calls a Thunderbolt controller
 PORT, HANDLE = "eth2", "pci/0000:01:00.0"
-TOOLS = ("devlink", "sfupdate", "mstflint", "mstfwreset", "mstfwmanager", "nvmupdate64e", "sfkey")
+TOOLS = [
+    "devlink",
+    "sfupdate",
+    "mstflint",
+    "mstfwreset",
+    "mstfwmanager",
+    "nvmupdate64e",
+    "fwupdmgr",
+    "sfkey",
+]
 
 
 def install(folder: Path, **state: object) -> Path:
@@ -87,7 +97,9 @@ def devlink(adapter: Path, words: list[str]) -> int:
     state = read(adapter)
     if words[-2:] == ["dev", "info"]:
         versions = {key: {"fw": state[key]} for key in ("running", "stored")}
-        show(json.dumps({"info": {HANDLE: {"driver": state["driver"], "versions": versions}}}))
+        known = state["driver"] not in ("i40e", "sfc")  # as in Linux 6.1
+        device = {"driver": state["driver"], "versions": versions}
+        show(json.dumps({"info": {HANDLE: device} if known else {}}))
         return 0
     if words[:2] == ["dev", "flash"]:
         image = Path(state["firmware_dir"], words[words.index("file") + 1])
@@ -133,6 +145,27 @@ def mstfwreset(adapter: Path, _words: list[str]) -> int:
     return 0
 
 
+def nvmupdate64e(adapter: Path, words: list[str]) -> int:
+    if "-u" not in words:
+        return 1  # its inventory is not read: the driver tells
+    folder = Path(words[words.index("-a") + 1])
+    assert (folder / words[words.index("-c") + 1]).exists()
+    version = (folder / "version").read_text().strip()
+    return write(adapter, version, ("Update in progress", "Update successful\n"))
+
+
+def fwupdmgr(adapter: Path, words: list[str]) -> int:
+    if words[0] == "get-devices":
+        told = {"Name": "Controller", "DeviceId": CONTROLLER, "Plugin": "thunderbolt"}
+        told["Version"] = read(adapter)["running"]
+        show(json.dumps({"Devices": [told]}))
+        return 0
+    assert words[0] == "local-install"
+    assert words[2] == CONTROLLER
+    version = Path(words[1]).read_text().strip()
+    return write(adapter, version, ("Writing", "Successfully installed\n"))
+
+
 def sfkey(adapter: Path, words: list[str]) -> int:
     state = read(adapter)
     if "--install" in words:
@@ -148,9 +181,7 @@ def sfkey(adapter: Path, words: list[str]) -> int:
 
 
 def main(adapter: Path, name: str, words: list[str]) -> int:
-    if name == "nvmupdate64e":
-        return 1
-    tools = (devlink, sfupdate, mstflint, mstfwmanager, mstfwreset, sfkey)
+    tools = (devlink, sfupdate, mstflint, mstfwmanager, mstfwreset, nvmupdate64e, fwupdmgr, sfkey)
     return next(tool for tool in tools if tool.__name__ == name)(adapter, words)
 
 

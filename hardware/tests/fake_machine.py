@@ -32,6 +32,7 @@ DEVICE_ID = "1924:0903"
 def port(adapter: Path) -> Port:
     """The adapter's port, as the driver would show it now."""
     state = fake_adapter.read(adapter)
+    has_clock = state.get("clock_after" if state["writes"] else "clock", state.get("clock", True))
     function = PciFunction(
         address="0000:01:00.0",
         device_id=state.get("device_id", DEVICE_ID),
@@ -62,7 +63,7 @@ def port(adapter: Path) -> Port:
         rx_queues=1,
         tx_queues=1,
         timestamping=Timestamping(
-            phc_index=0 if state.get("clock", True) else None,
+            phc_index=0 if has_clock else None,
             adapter_rx=True,
             adapter_rx_all=True,
             adapter_tx=True,
@@ -150,7 +151,8 @@ def main(folder: Path, action: str, die: list[str]) -> int:
         report = resume(here)
     else:
         image = find_image(folder / "images/new.bin")
-        report = update(make_plan(fake_adapter.PORT, image, here), here)
+        target = "Controller" if image.tool == "fwupdmgr" else fake_adapter.PORT
+        report = update(make_plan(target, image, here), here)
     print(msgspec.json.encode(report).decode())
     return 0
 
