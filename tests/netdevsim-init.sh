@@ -21,6 +21,7 @@ mount -t tmpfs run /root/run
 mkdir -p /root/var/lib/fieldtap /root/lib/firmware
 mount -t tmpfs lib /root/var/lib/fieldtap
 echo "READY"
+# shellcheck disable=SC2016  # the inner shell has the path as $1
 exec switch_root /root /bin/sh -c '
     export HOME=/run PATH=/usr/sbin:/usr/bin:/sbin:/bin
     cd "$1" && build/venv/bin/python tests/netdevsim_scenarios.py

@@ -92,6 +92,9 @@ class Run:
     def next_words(self) -> str:
         return "completes it" if self.has_written() else "rolls it back: nothing was written"
 
+    def resume_command(self) -> str:
+        return f"fieldtap firmware update {self.plan.target} --resume --write"
+
     def image_file(self) -> Path:
         return self.folder / "image"
 

@@ -106,8 +106,8 @@ def _what_to_do(run: Run) -> str:
     saved = run.folder / "backup"
     backup = f"; what was there before is saved in {saved}" if saved.exists() else ""
     return (
-        "do not switch off and do not unplug; `fieldtap firmware update --resume --write` writes "
-        f"the same image again{backup}"
+        f"do not switch off and do not unplug; `{run.resume_command()}` writes the same image "
+        f"again{backup}"
     )
 
 

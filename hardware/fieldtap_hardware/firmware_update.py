@@ -57,7 +57,7 @@ def update(
     with _only_one(machine.state):
         folder = machine.state / OPEN
         if _is_begun(folder):
-            raise UpdateError("an update is not finished: `fieldtap firmware update --resume`")
+            raise UpdateError("an earlier update is not finished: see it by --resume")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
         run = Run(plan, machine, folder, Journal(folder / JOURNAL))
@@ -82,7 +82,7 @@ def find_open(machine: Machine) -> UpdateReport | None:
     return UpdateReport(
         outcome=Outcome.STUCK,
         summary=f"the update of {run.plan.target} stopped in the step {step!r}",
-        remedy=f"`fieldtap firmware update --resume --write` {run.next_words()}",
+        remedy=f"`{run.resume_command()}` {run.next_words()}",
         plan=run.plan,
         step=step,
         journal=str(folder),
@@ -124,7 +124,7 @@ def _go(run: Run, steps: Sequence[str]) -> UpdateReport:
     except (OSError, UpdateError, JournalError, KeyboardInterrupt) as error:
         why = str(error) or "interrupted"
         if run.has_written():
-            return run.stuck(why, "see to that, then: `fieldtap firmware update --resume`")
+            return run.stuck(why, f"see to that, then: `{run.resume_command()}`")
         return run.roll_back(why)
     return run.finish()
 
