@@ -1,6 +1,7 @@
 """One update on its way: its plan, its journal, how it may end, and the report of that."""
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -65,10 +66,6 @@ class Run:
 
     def step(self, name: str, act: Callable[[], dict[str, object]]) -> None:
         """Put down that a step begins, do it, put down what came of it."""
-        if name == "plan":  # its own content, so that no journal is without
-            self.journal.append(name, "begin", act())
-            self.journal.append(name, "end")
-            return
         self.journal.append(name, "begin")
         self.journal.append(name, "end", act())
 
@@ -112,7 +109,7 @@ class Run:
         return read_state(self.plan.handle, self.plan.image.component, self.machine)
 
     def switch_on(self) -> None:
-        """Bring up what was up before, under whatever name it has now."""
+        """Bring up what was up before, where it is still there."""
         present = {port.name for port in self.machine.ports()}
         for port in self.plan.up:
             if port in present:
@@ -167,7 +164,7 @@ class Run:
         else:
             outcome, remedy = Outcome.UNVERIFIED, f"{RESET}; then see `fieldtap firmware`"
             summary = f"the writer was content, but nothing else tells of {version}"
-        summary += "".join(f"; {loss}" for loss in losses(self.plan.before, after))
+        summary += "".join(f"; {words}" for words in differences(self.plan.before, after))
         return self.close(
             UpdateReport(
                 outcome=outcome,
@@ -187,7 +184,8 @@ class Run:
         self.image_file().unlink(missing_ok=True)
         shutil.rmtree(self.folder / "unpacked", ignore_errors=True)
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-        filed = self.folder.with_name(f"{stamp}-{self.plan.target}-{os.getpid()}")
+        name = re.sub(r"[^\w.-]", "_", self.plan.target)  # fwupd's may have anything in it
+        filed = self.folder.with_name(f"{stamp}-{name}-{os.getpid()}")
         self.journal.append("finish", "end")
         self.journal.close()
         self.folder.rename(filed)
@@ -195,8 +193,8 @@ class Run:
         return msgspec.structs.replace(report, journal=str(filed))
 
 
-def losses(before: State, after: State) -> list[str]:
-    """What an adapter had and has not any more: a new firmware may come in another variant."""
+def differences(before: State, after: State) -> list[str]:
+    """Clocks that went, licences that changed: a new firmware may come in another variant."""
     clocks = [
         f"the clock of {port} is gone"
         for port, had in before.clocks.items()

@@ -61,7 +61,8 @@ def update(
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
         run = Run(plan, machine, folder, Journal(folder / JOURNAL))
-        run.step("plan", lambda: {"plan": msgspec.to_builtins(plan)})
+        run.journal.append("plan", "begin", {"plan": msgspec.to_builtins(plan)})
+        run.journal.append("plan", "end")
         # Again, since typing the confirmation took a while.
         run.recheck = lambda: refusals(precheck(plan, machine, not_newer), accepted)
         return _go(run, list(STEPS))
