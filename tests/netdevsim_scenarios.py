@@ -86,7 +86,7 @@ def in_child(act: Callable[[], object]) -> dict[str, Any]:
 def do_update(image: Path, firmware_dir: Path = FIRMWARE) -> object:
     here = machine(firmware_dir)
     plan = make_plan(port(), find_image(image), here)
-    return update(plan, here, not_newer=VERSION, accepted=("power",))
+    return update(plan, here, not_newer=VERSION, accepted=("power", "adapter"))
 
 
 def do_resume() -> object:
@@ -131,7 +131,7 @@ def by_command_line() -> dict[str, Any]:
     fresh()
     flash_slowly(slow=True)
     image = ["firmware", "update", port(), "--image", str(IMAGES / "new.bin"), "--json"]
-    asked = ["--not-newer", VERSION, "--accept", "power"]
+    asked = ["--not-newer", VERSION, "--accept", "power", "--accept", "adapter"]
     return {
         "read": command("firmware", "--json"),
         "refused": command(*image),

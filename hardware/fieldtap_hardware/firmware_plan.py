@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from fieldtap_hardware.adapters import identify, read_catalogue
 from fieldtap_hardware.firmware import (
     Firmware,
     devlink_handle,
@@ -71,6 +72,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     ports: tuple[str, ...]  # every port of the adapter
     up: tuple[str, ...]  # those that are up, and go down meanwhile
     device_id: str | None  # "1924:0903"; the driver's name off PCI
+    family: str | None  # in the catalogue of adapters
     removable: bool  # it sits behind a cable
     image: Image
     newer: bool | None  # than what runs; None where that cannot be told
@@ -143,6 +145,7 @@ def make_plan(target: str, image: Image, machine: Machine) -> Plan:
         "address": port.bus_address,
     }
     newer = is_newer(image.version, before.running)
+    identity = identify(port, read_catalogue().families)
     return Plan(
         target=target,
         adapter=port.model,
@@ -151,6 +154,7 @@ def make_plan(target: str, image: Image, machine: Machine) -> Plan:
         ports=tuple(port.name for port in ports),
         up=tuple(port.name for port in ports if port.up),
         device_id=port.pci[0].device_id if port.pci else port.driver,
+        family=identity.title if identity else None,
         removable=any(function.removable for function in port.pci),
         image=image,
         newer=newer,
@@ -174,6 +178,7 @@ def _plan_for_controller(target: str, image: Image, machine: Machine) -> Plan:
         ports=(),
         up=(),
         device_id=device,
+        family="Thunderbolt controller",
         removable=False,
         image=image,
         newer=newer,

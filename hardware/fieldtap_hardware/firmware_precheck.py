@@ -66,14 +66,21 @@ def check_image(plan: Plan) -> _Finding:
 
 def check_adapter(plan: Plan) -> _Finding:
     """`ok` where the manifest names this very device and the tool knows its driver."""
-    evidence: Evidence = {"device_id": plan.device_id, "devices": list(plan.image.devices)}
+    evidence: Evidence = {
+        "device_id": plan.device_id,
+        "family": plan.family,
+        "devices": list(plan.image.devices),
+    }
     if plan.device_id is None:
         remedy = "run this as root; an adapter that is not identified is not written to"
         return Verdict.FAIL, "the adapter does not tell what it is", evidence, remedy
     if plan.device_id.lower() not in [device.lower() for device in plan.image.devices]:
         summary = f"the image is for {', '.join(plan.image.devices)}, this is {plan.device_id}"
         return Verdict.FAIL, summary, evidence, "choose the image for this adapter"
-    return Verdict.OK, "the image is for this adapter", evidence, None
+    if plan.family is None:
+        remedy = "see that the image is right for it, then say so: --accept adapter"
+        return Verdict.UNKNOWN, "the adapter is in no family that is known", evidence, remedy
+    return Verdict.OK, f"the image is for this adapter ({plan.family})", evidence, None
 
 
 def check_direction(plan: Plan, not_newer: str | None) -> _Finding:

@@ -22,9 +22,10 @@ from fieldtap_hardware.firmware_images import find_image
 from fieldtap_hardware.firmware_plan import Machine, make_plan
 from fieldtap_hardware.firmware_update import resume, update
 from fieldtap_hardware.journal import Event, Journal
-from fieldtap_hardware.pci import PciFunction
 from fieldtap_hardware.ports import Port
 from fieldtap_hardware.writing import Patience
+from msgspec.structs import replace
+from sample_ports import ADAPTER, PORT
 
 DEVICE_ID = "1924:0903"
 
@@ -33,35 +34,14 @@ def port(adapter: Path) -> Port:
     """The adapter's port, as the driver would show it now."""
     state = fake_adapter.read(adapter)
     has_clock = state.get("clock_after" if state["writes"] else "clock", state.get("clock", True))
-    function = PciFunction(
-        address="0000:01:00.0",
-        device_id=state.get("device_id", DEVICE_ID),
-        link_gtps=8.0,
-        link_width=8,
-        max_link_gtps=8.0,
-        max_link_width=8,
-        payload_bytes=None,
-        removable=False,
-    )
-    return Port(
+    return replace(
+        PORT,
         name=fake_adapter.PORT,
-        index=4,
-        virtual=False,
-        model="an adapter",
         driver=state["driver"],
-        driver_version=None,
         firmware=state["running"],
-        bus="pci",
-        bus_address="0000:01:00.0",
-        pci=(function,),
-        numa_node=None,
+        pci=(replace(ADAPTER, device_id=state.get("device_id", DEVICE_ID)),),
         mac="00:0f:53:00:00:01",
-        mtu_bytes=1500,
-        speed_bps=None,
         up=state["up"],
-        carrier=True,
-        rx_queues=1,
-        tx_queues=1,
         timestamping=Timestamping(
             phc_index=0 if has_clock else None,
             adapter_rx=True,
@@ -70,12 +50,8 @@ def port(adapter: Path) -> Port:
             host_rx=True,
             host_tx=True,
         ),
-        master=None,
-        stacked=(),
         addresses=tuple(state.get("addresses", ())),
         default_route=state.get("default_route", False),
-        forwarding=False,
-        ipv6_autoconfigures=False,
     )
 
 

@@ -158,6 +158,14 @@ def test_a_machine_that_does_not_tell_its_power_must_be_vouched_for(folder: Path
     assert judge(folder, None, "power").outcome == "planned"
 
 
+def test_an_adapter_of_no_known_family_must_be_vouched_for(folder: Path) -> None:
+    fake_adapter.change(folder / "adapter.json", device_id="dead:beef")
+    set_image(device="dead:beef")(folder)
+    report = judge(folder)
+    assert refused_by(report) == ["update.adapter"]
+    assert judge(folder, None, "adapter").outcome == "planned"
+
+
 def test_what_fails_cannot_be_accepted(folder: Path) -> None:
     (folder / "power/AC/online").write_text("0\n")
     assert judge(folder, None, "power").outcome == "refused"

@@ -9,7 +9,7 @@ from fieldtap_hardware.explain import Explanation
 from fieldtap_hardware.firmware import Firmware
 from fieldtap_hardware.licenses import License
 from fieldtap_hardware.ports import Port
-from fieldtap_hardware.verdicts import Check, Report, Verdict
+from fieldtap_hardware.verdicts import Check, Report
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -23,6 +23,8 @@ GLYPHS = {
     "fail": ("✗", "red"),
     "unknown": ("?", "magenta"),
     "not_applicable": ("-", "dim"),
+    "measured": ("●", "cyan"),
+    "invalid": ("▲", "yellow"),
 }
 
 
@@ -75,7 +77,7 @@ def print_checks(report: Report) -> None:
     console.print(Text("\nverdict ").append(verdict_text(report.verdict)))
 
 
-def verdict_text(verdict: Verdict) -> Text:
+def verdict_text(verdict: str) -> Text:
     """A verdict as glyph, word and colour: never by colour alone."""
     glyph, style = GLYPHS[verdict]
     return Text.assemble((f"  {glyph} {verdict.replace('_', ' ')}", style))
