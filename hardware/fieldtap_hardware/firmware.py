@@ -13,6 +13,7 @@ from fieldtap_hardware.adapter_checks import OWN_FILE, judge_firmware
 from fieldtap_hardware.adapters import Family
 from fieldtap_hardware.explain import explain
 from fieldtap_hardware.explain.model import Item
+from fieldtap_hardware.explain.text import key_of
 from fieldtap_hardware.ports import Port
 from fieldtap_hardware.programs import Ask, ask_program
 from fieldtap_hardware.verdicts import Check, Unreadable, Verdict
@@ -56,7 +57,48 @@ def read_firmware(ports: Sequence[Port], ask: Ask = ask_program) -> list[Firmwar
         if any((port.driver or "").startswith(drivers) for port in real):
             found = read(_items(ask, command, tool), real, command[0])
             known = found | known  # a better channel came before
-    return [known.get(port.name) or driver_string(port) for port in real] + _controllers(ask)
+    return [known.get(port.name) or driver_string(port) for port in real] + read_controllers(ask)
+
+
+def read_every_path(
+    port: Port, ask: Ask = ask_program, component: str | None = None
+) -> list[Firmware]:
+    """What each channel that fits a port says of its firmware, the driver's own string last.
+
+    `component` is a part of the firmware that devlink tells apart ("fw.mgmt").
+    """
+    told: list[Firmware] = []
+    for drivers, command, tool, read in CHANNELS:
+        if (port.driver or "").startswith(drivers):
+            items = _items(ask, command, tool)
+            if component is not None and read is _from_devlink:
+                found = _from_devlink(items, [port], command[0], key_of(component))
+            else:
+                found = read(items, [port], command[0])
+            told += found.values()
+    return [*told, driver_string(port)]
+
+
+def read_controllers(ask: Ask = ask_program) -> list[Firmware]:
+    """The firmware of Thunderbolt controllers, which fwupd knows."""
+    return [
+        Firmware(
+            subject=item.text("name") or item.subject,
+            adapter=item.text("vendor"),
+            device=item.subject,
+            running=item.text("version"),
+            stored=None,
+            available=None,
+            channel=FWUPD[0],
+        )
+        for item in _items(ask, FWUPD, "fwupd")
+        if (item.text("plugin") or "").startswith(THUNDERBOLT_PLUGINS)
+    ]
+
+
+def devlink_handle(port: Port) -> str:
+    """What devlink calls the adapter of a port: "pci/0000:01:00.0"."""
+    return f"{'pci' if port.pci else port.bus}/{port.bus_address}"
 
 
 def check_firmware(firmware: Firmware, family: Family | None = None) -> Check:
@@ -129,11 +171,13 @@ def _firmware(
     )
 
 
-def _from_devlink(items: Iterable[Item], ports: Sequence[Port], channel: str) -> Versions:
-    by_address = {item.subject.removeprefix("pci/"): item for item in items}
+def _from_devlink(
+    items: Iterable[Item], ports: Sequence[Port], channel: str, component: str | None = None
+) -> Versions:
+    by_handle = {item.subject: item for item in items}
     found: Versions = {}
     for port in ports:
-        item = by_address.get(port.bus_address or "")
+        item = by_handle.get(devlink_handle(port))
         if item is None:
             continue
         names = [key.removeprefix("running_") for key in item.values if key.startswith("running_")]
@@ -141,6 +185,8 @@ def _from_devlink(items: Iterable[Item], ports: Sequence[Port], channel: str) ->
             name for name in names if _stored(item, name) not in (None, _running(item, name))
         ]
         main = [name for name in MAIN_COMPONENTS if name in names]
+        if component is not None:
+            waiting, main, names = [], [], [component]
         for name in (*waiting, *main, *names)[:1]:  # one that waits for a reset is told first
             running, stored = _running(item, name), _stored(item, name)
             found[port.name] = _firmware(port, channel, running, stored)
@@ -191,22 +237,6 @@ def _from_nvmupdate(items: Iterable[Item], ports: Sequence[Port], channel: str) 
             available = "an update" if item.text("status") == "Update available" else None
             found[port.name] = _firmware(port, channel, item.text("ver_hex"), available=available)
     return found
-
-
-def _controllers(ask: Ask) -> list[Firmware]:
-    return [
-        Firmware(
-            subject=item.text("name") or item.subject,
-            adapter=item.text("vendor"),
-            device=item.subject,
-            running=item.text("version"),
-            stored=None,
-            available=None,
-            channel=FWUPD[0],
-        )
-        for item in _items(ask, FWUPD, "fwupd")
-        if (item.text("plugin") or "").startswith(THUNDERBOLT_PLUGINS)
-    ]
 
 
 Reader = Callable[[Iterable[Item], Sequence[Port], str], Versions]

@@ -20,14 +20,24 @@ TIMEOUT_S = 30  # sfupdate loads every image before it speaks
 SYSTEM_DIRS = "/usr/sbin:/sbin"  # missing from an unprivileged user's PATH
 
 
+def environment() -> dict[str, str]:
+    """Ours, with the C locale and the system's directories."""
+    path = f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_DIRS}"
+    return os.environ | {"LC_ALL": "C", "PATH": path}
+
+
+def find_program(name: str) -> str | None:
+    """The path of a program; None where it is not installed."""
+    return shutil.which(name, path=environment()["PATH"])
+
+
 def ask_program(command: Sequence[str]) -> bytes | Unreadable:
     """Run a reader in the C locale and return what it printed on stdout.
 
     An exit code other than 0 with nothing on stdout is `Unreadable`, in the program's words; with
     output it is the parser's to judge.
     """
-    path = f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_DIRS}"
-    program = shutil.which(command[0], path=path)
+    program = find_program(command[0])
     if program is None:
         return Unreadable(f"{command[0]} is not installed")
     try:
@@ -36,7 +46,7 @@ def ask_program(command: Sequence[str]) -> bytes | Unreadable:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=os.environ | {"LC_ALL": "C", "PATH": path},
+            env=environment(),
             start_new_session=True,
         )
     except OSError as error:

@@ -6,6 +6,7 @@ import click
 import msgspec
 from fieldtap_hardware.verdicts import Check, worst
 
+from fieldtap import cli_updates
 from fieldtap.failures import CHECK_FAILED, DONE
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
@@ -25,9 +26,10 @@ def show_recording(tool: str, file: str, *, as_json: bool) -> int:
     return DONE
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @json_option
-def firmware(as_json: bool) -> int:
+@click.pass_context
+def firmware(context: click.Context, *, as_json: bool) -> int:
     """Show the firmware of each adapter: what runs, and what is stored.
 
     Asks devlink, the vendor's tool where it is installed, fwupd, and else the driver.
@@ -35,7 +37,10 @@ def firmware(as_json: bool) -> int:
     \b
     fieldtap firmware
     fieldtap firmware --json
+    fieldtap firmware update --help
     """
+    if context.invoked_subcommand is not None:
+        return DONE
     from fieldtap import hardware
 
     found = hardware.firmware()
@@ -49,9 +54,10 @@ def firmware(as_json: bool) -> int:
     return _exit_code(checks)
 
 
-@click.command("license")
+@click.group("license", invoke_without_command=True)
 @json_option
-def license_(as_json: bool) -> int:
+@click.pass_context
+def license_(context: click.Context, *, as_json: bool) -> int:
     """Show which features of Solarflare adapters are licensed, and how that is known.
 
     What follows from the driver's behaviour is marked as inferred.
@@ -59,7 +65,10 @@ def license_(as_json: bool) -> int:
     \b
     fieldtap license
     fieldtap license --json
+    fieldtap license install --help
     """
+    if context.invoked_subcommand is not None:
+        return DONE
     from fieldtap import hardware
 
     found = hardware.licenses()
@@ -71,6 +80,10 @@ def license_(as_json: bool) -> int:
 
         tables.print_licenses(found)
     return _exit_code(checks)
+
+
+firmware.add_command(cli_updates.update)
+license_.add_command(cli_updates.install)
 
 
 def _exit_code(checks: Sequence[Check]) -> int:
