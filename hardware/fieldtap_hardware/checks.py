@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fieldtap_hardware.bandwidth import check_pcie
 from fieldtap_hardware.clock import ClockReading, check_timestamps, read_clock
+from fieldtap_hardware.clock_checks import read_report
 from fieldtap_hardware.engine import check_program, read_program
 from fieldtap_hardware.ports import Port
 from fieldtap_hardware.silence import check_silence
@@ -18,7 +19,7 @@ def run_checks(ports: Sequence[Port], capture_dir: Path, programs: Sequence[Path
 
     Port checks are "port.link", "port.speed", "port.timestamps", "port.pcie", "port.silent", their
     subject the port's name; "storage.space" is about the directory, "engine.capabilities" about a
-    program. Ports of one run are judged together: they share PCI Express links and the disk. Takes
+    program, "clock.*" about what keeps time. Ports of one run are judged together: they share PCI Express links and the disk. Takes
     some 20 ms for each adapter clock. Raises nothing for what it finds: that is in the report.
     """
     clocks = {
@@ -29,6 +30,7 @@ def run_checks(ports: Sequence[Port], capture_dir: Path, programs: Sequence[Path
     checks = [check for port in ports for check in check_port(port, ports, clocks)]
     checks.append(check_storage(capture_dir, read_storage(capture_dir), ports))
     checks += [check_program(path, read_program(path)) for path in programs]
+    checks += read_report().checks
     return Report(verdict=worst(check.verdict for check in checks), checks=tuple(checks))
 
 

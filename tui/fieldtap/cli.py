@@ -12,7 +12,7 @@ import msgspec
 from fieldtap_core.messages import CaptureStatus
 from fieldtap_core.reports import CaptureReport
 
-from fieldtap import captures, cli_hardware, lab, machine, sessions, words
+from fieldtap import captures, cli_clock, cli_hardware, lab, machine, sessions, words
 from fieldtap.failures import CHECK_FAILED, DONE
 
 PASS_ON = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
@@ -330,3 +330,4 @@ def verify(directory: Path, as_json: bool) -> int:
 
 commands.add_command(cli_hardware.firmware)
 commands.add_command(cli_hardware.license_)
+commands.add_command(cli_clock.clock)
