@@ -19,8 +19,9 @@ def run_checks(ports: Sequence[Port], capture_dir: Path, programs: Sequence[Path
 
     Port checks are "port.link", "port.speed", "port.timestamps", "port.pcie", "port.silent", their
     subject the port's name; "storage.space" is about the directory, "engine.capabilities" about a
-    program, "clock.*" about what keeps time. Ports of one run are judged together: they share PCI Express links and the disk. Takes
-    some 20 ms for each adapter clock. Raises nothing for what it finds: that is in the report.
+    program, "clock.*" about what keeps time. Ports of one run are judged together: they share PCI
+    Express links and the disk. Takes some 20 ms for each adapter clock, and up to three Sync
+    intervals for a silent master. Raises nothing for what it finds: that is in the report.
     """
     clocks = {
         index: read_clock(index)

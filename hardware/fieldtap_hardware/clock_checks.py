@@ -199,11 +199,12 @@ def check_system(state: ClockState, tai_utc_s: int) -> list[Check]:
 
 def check_steering(state: ClockState) -> list[Check]:
     """One program may steer the system clock; two fight, and both look well meanwhile."""
-    if not state.daemons:
+    daemons = [d for d in state.daemons if d.program != "ptp4l" or d.here is not False]
+    if not daemons:
         return []
-    steering = [daemon for daemon in state.daemons if _steers(daemon, state)]
+    steering = [daemon for daemon in daemons if _steers(daemon, state)]
     evidence: Evidence = {
-        "running": [f"{daemon.program} ({daemon.pid})" for daemon in state.daemons],
+        "running": [f"{daemon.program} ({daemon.pid})" for daemon in daemons],
         "steering": [f"{daemon.program} ({daemon.pid})" for daemon in steering],
     }
     verdict, remedy = Verdict.OK, None
@@ -233,7 +234,6 @@ def _steers(daemon: Daemon, state: ClockState) -> bool:
             for port in clock.ports
         )
         for clock in state.ptp
-        if daemon.here is not False
     )
 
 

@@ -62,11 +62,6 @@ class ClockState(Struct, frozen=True):
     tai_offset_s: int = 0  # as the kernel was told
     leap: LeapSeconds | Unreadable = Unreadable("not read")
 
-    @property
-    def empty(self) -> bool:
-        """Whether nothing that this is about is here; chrony and its kin alone are."""
-        return not (self.ptp or self.phcs or self.pulses or self.daemons or self.sfptpd)
-
 
 @dataclass(frozen=True)
 class Readers:
