@@ -39,9 +39,47 @@ OWN, FIRST, SECOND = "001122.fffe.334455", "863c42.fffe.cb8adf", "8ad075.fffe.2e
 NS = 1_000_000_000
 NOW_S = 1_795_000_000
 LEAP = LeapSeconds(37, NOW_S + 1)
-GOOD = Seen(100, 38.0, 700.0, 720.0, (FIRST,), True, 0.1, 1.0)
+GOOD = Seen(
+    samples=100,
+    offset_p99_ns=38.0,
+    delay_min_ns=700.0,
+    delay_max_ns=720.0,
+    grandmasters=(FIRST,),
+    syncs_moved=True,
+    silence_s=0.1,
+)
 PINNED = ClockSettings(grandmaster=(FIRST,))
 MOVES, STILL = ClockReading(0, 20_000_000, 20_000_100), ClockReading(0, 0, 20_000_000)
+
+
+DEFAULT = DefaultSet(
+    two_step=True,
+    slave_only=True,
+    ports=1,
+    priority1=128,
+    clock_class=255,
+    accuracy=0xFE,
+    priority2=128,
+    identity=OWN,
+    domain=0,
+)
+
+
+def tai(offset_s: int, *, valid: bool = True, ptp: bool = True) -> TimeProperties:
+    return TimeProperties(
+        utc_offset_s=offset_s,
+        leap61=False,
+        leap59=False,
+        utc_offset_valid=valid,
+        ptp_timescale=ptp,
+        time_traceable=True,
+        frequency_traceable=True,
+        source=0x20,
+    )
+
+
+def status(offset_ns: int, ingress_ns: int) -> TimeStatus:
+    return TimeStatus(offset_ns, ingress_ns, grandmaster_present=True, grandmaster=FIRST)
 
 
 def port(state: str = "SLAVE", syncs: int = 10, stamping: str = "HARDWARE") -> PtpPort:
@@ -55,11 +93,11 @@ def port(state: str = "SLAVE", syncs: int = 10, stamping: str = "HARDWARE") -> P
 def a_clock(state: str = "SLAVE", **changes: object) -> PtpClock:
     clock = PtpClock(
         "/run/ptp4l",
-        DefaultSet(True, True, 1, 128, 255, 0xFE, 128, OWN, 0),
+        DEFAULT,
         CurrentSet(1, -20.0, 710.0),
         ParentSet(f"{FIRST}-1", 128, 6, 0x21, 128, FIRST),
-        TimeProperties(37, False, False, True, True, True, True, 0x20),
-        TimeStatus(-20, 1, True, FIRST),
+        tai(37),
+        status(-20, 1),
         (port(state),),
     )
     return msgspec.structs.replace(clock, **changes)
@@ -168,7 +206,7 @@ def test_class_and_accuracy_of_the_grandmaster(grade: int, accuracy: int, verdic
 def test_the_offset_of_tai_must_be_right_valid_and_checkable(
     offset_s: int, valid: bool, ptp: bool, leap: LeapSeconds | Unreadable, verdict: Verdict
 ) -> None:
-    clock = a_clock(time=TimeProperties(offset_s, False, False, valid, ptp, True, True, 0x20))
+    clock = a_clock(time=tai(offset_s, valid=valid, ptp=ptp))
     assert checks_of(clock, leap=leap)["utc"].verdict is verdict
 
 
@@ -196,7 +234,8 @@ def test_software_stamps_are_a_warning() -> None:
 
 @pytest.mark.parametrize("lacking", ["current", "parent", "time", "status", "ports"])
 def test_what_was_not_answered_is_unknown_and_never_ok(lacking: str) -> None:
-    checks = checks_of(a_clock(**{lacking: () if lacking == "ports" else None}))
+    nothing = () if lacking == "ports" else None
+    checks = checks_of(msgspec.structs.replace(a_clock(), **{lacking: nothing}))
     assert Verdict.UNKNOWN in {check.verdict for check in checks.values()}
 
 
@@ -225,8 +264,8 @@ def test_estimates_count_once_a_sync_and_only_while_locked() -> None:
     history = ClockHistory()
 
     def look(ingress: int, offset: int, state: str = "SLAVE") -> Seen:
-        status = TimeStatus(offset, ingress, True, FIRST)
-        return history.observe(a_clock(state, status=status), ingress)
+        clock = a_clock(state, status=status(offset, ingress))
+        return history.observe(clock, ingress)
 
     assert look(1, -9).samples == look(1, -9).samples == 1
     assert look(2, 5).offset_p99_ns == 9
@@ -322,11 +361,14 @@ def test_chrony_is_judged_by_its_bound_and_its_lock() -> None:
     assert check_chrony(Unreadable("506 Cannot talk to daemon")).verdict is Verdict.UNKNOWN
 
 
+GOOD_INSTANCE = Sfptpd("ptp1", 12, 600, in_sync=True, disciplining=True, alarms=())
+
+
 def test_an_alarm_of_sfptpd_is_a_failure_in_its_words() -> None:
     instances = (
-        Sfptpd("ptp1", 12, 600, True, True, ()),
-        Sfptpd("ptp2", 12, 600, True, False, ("no-sync-pkts", "pps-no-signal")),
-        Sfptpd("ptp3", 12, 600, False, False, ()),
+        GOOD_INSTANCE,
+        msgspec.structs.replace(GOOD_INSTANCE, alarms=("no-sync-pkts", "pps-no-signal")),
+        msgspec.structs.replace(GOOD_INSTANCE, in_sync=False),
         Sfptpd("ptp4", None, None, None, None, ()),
     )
     checks = check_sfptpd(instances, ClockSettings())

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,7 @@ from fieldtap_hardware.clock_sources import (
 from fieldtap_hardware.clock_state import Readers
 from fieldtap_hardware.programs import ask_program
 from fieldtap_hardware.time_daemons import (
+    Chrony,
     Daemon,
     Sfptpd,
     management_sockets,
@@ -62,12 +63,13 @@ lost_rt 0
 offset_seconds{sync="ptp1"} -0.000000012500 1795000000.000000001
 # EOF
 """
-CONSTRUCTED = Sfptpd("ptp1", -12, 600, False, True, ("no-sync-pkts", "no-follow-ups"))
+ALARMS = ("no-sync-pkts", "no-follow-ups")
+CONSTRUCTED = Sfptpd("ptp1", -12, 600, in_sync=False, disciplining=True, alarms=ALARMS)
 
 
-def eventually(condition: object) -> None:
+def eventually(condition: Callable[[], object]) -> None:
     give_up_s = time.monotonic() + PATIENCE_S
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < give_up_s
         time.sleep(0.05)
 
@@ -160,7 +162,7 @@ def chronyd(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_real_chronyd_tells_its_tracking(chronyd: Path) -> None:
-    def ask() -> object:
+    def ask() -> Chrony | Unreadable:
         return read_chrony(
             lambda command: ask_program([command[0], "-h", str(chronyd), *command[1:]])
         )
@@ -172,8 +174,7 @@ def test_a_real_chronyd_tells_its_tracking(chronyd: Path) -> None:
     assert isinstance(shown, bytes)
     rows = dict(line.split(" : ") for line in shown.decode().strip().split("\n") if " : " in line)
     rows = {key.strip(): value for key, value in rows.items()}
-    assert getattr(found, "leap") == rows["Leap status"]  # noqa: B009
-    assert str(getattr(found, "stratum")) == rows["Stratum"]  # noqa: B009
+    assert (found.leap, str(found.stratum)) == (rows["Leap status"], rows["Stratum"])
 
 
 @given(st.binary(max_size=300))
