@@ -1,12 +1,13 @@
 """`fieldtap clock` beside real ptp4l masters and slaves, and a real chronyd."""
 
+import json
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fieldlab import END_TIMEOUT_S, Json, wait_until
+from fieldlab import END_TIMEOUT_S, Json, ft_capture, wait_until
 from ptplab import (
     SYNC_INTERVAL_S,
     Clock,
@@ -187,6 +188,23 @@ def test_a_second_master_that_does_not_win_shows_in_the_count_of_announcements(
     with ptp.clock("two", *options) as second, watching(slave.end) as watcher:
         wait_until("a second master", lambda: "MASTER" in [s for _, s in second.changes()])
         watcher.wait_for("grandmaster", lambda check: "a second master" in check["summary"])
+
+
+def test_a_receipt_tells_the_state_offsets_and_grandmaster_of_the_capture(
+    slave: Clock, master: Clock, tmp_path: Path
+) -> None:
+    wait_until("a lock", lambda: locked(slave))
+    words = [f"FIELDTAP_PTP_SOCKET={slave.socket}", f"FIELDTAP_KEY_DIR={tmp_path / 'keys'}"]
+    command = ft_capture("-i", slave.end.port, "-w", f"{tmp_path / 'session'}/", "-a", "duration:4")
+    slave.end.run("env", *words, *command)
+    receipt = json.loads((tmp_path / "session/receipt.json").read_text())
+    history = receipt["ptp"]
+    assert history["socket"] == str(slave.socket)
+    assert 0 < history["answered"] == sum(history["states"].values()) <= history["asked"]
+    assert 0 < history["offset_samples"] == history["states"]["SLAVE"]
+    assert history["offset_min_ns"] <= history["offset_max_ns"]
+    identities = {history["grandmaster_first"], history["grandmaster_last"]}
+    assert (identities, history["grandmaster_changes"]) == ({master.identity}, 0)
 
 
 def test_a_ptp4l_that_is_stopped_or_gone_is_unknown_never_ok(ptp: PtpLab, master: Clock) -> None:

@@ -393,8 +393,9 @@ REPLY_PREFIX = "fieldtap-ptp-"
 
 
 def _runtime_dir() -> str:
-    candidates = ("/run", os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir())
-    return next(path for path in candidates if path and os.access(path, os.W_OK))
+    candidates = ("/run", os.environ.get("XDG_RUNTIME_DIR", ""))
+    writable = (path for path in candidates if path and os.access(path, os.W_OK))
+    return next(writable, tempfile.gettempdir())
 
 
 def _sweep(base: str) -> None:

@@ -84,10 +84,10 @@ def test_sockets_are_those_of_options_then_configuration_then_defaults(
     config = tmp_path / "ptp4l.conf"
     config.write_text("# comment\n[global]\nuds_address /run/a\nuds_ro_address\t/run/aro\n")
     daemons = [
-        Daemon(1, "ptp4l", ("--uds_address=/run/b", "-f", str(config)), True),
-        Daemon(2, "ptp4l", ("-i", "eth2"), None),
-        Daemon(3, "ptp4l", ("--uds_address", "/run/c"), False),
-        Daemon(4, "phc2sys", ("-s", "eth2"), True),
+        Daemon(1, "ptp4l", ("--uds_address=/run/b", "-f", str(config)), here=True),
+        Daemon(2, "ptp4l", ("-i", "eth2"), here=None),
+        Daemon(3, "ptp4l", ("--uds_address", "/run/c"), here=False),
+        Daemon(4, "phc2sys", ("-s", "eth2"), here=True),
     ]
     given, default = management_sockets(daemons)
     assert given == ("/run/aro", "/run/b")
