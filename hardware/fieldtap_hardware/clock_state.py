@@ -134,7 +134,7 @@ class Watch:
     def pause_s(self) -> float:
         """Between two looks, so that silence is seen within its third Sync interval."""
         shortest_s = min((seen.sync_interval_s for seen in self.seen.values()), default=1.0)
-        return max(LEAST_PAUSE_S, min(PAUSE_S, shortest_s / 5))
+        return max(LEAST_PAUSE_S, min(PAUSE_S, shortest_s / 8))
 
     def _read_daemons(self) -> ClockState:
         daemons = self.readers.daemons()
