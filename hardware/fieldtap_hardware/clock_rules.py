@@ -73,6 +73,29 @@ ANNOUNCE_REMEDY = (
 )
 
 
+Judged = tuple[Verdict, str, str | None]
+"""Verdict, summary, remedy."""
+
+OTHER_STATES = {
+    "UNCALIBRATED": (
+        Verdict.WARN,
+        "has a master and is not locked to it (UNCALIBRATED)",
+        "wait a minute; if it stays so, see the log of ptp4l for what it rejects",
+    ),
+    "PASSIVE": (
+        Verdict.WARN,
+        "is PASSIVE: it knows a better master, and follows none",
+        "run ptp4l with `-s` (client only)",
+    ),
+    "DISABLED": (Verdict.FAIL, "is DISABLED", "start ptp4l anew on this port"),
+    "FAULTY": (
+        Verdict.FAIL,
+        "is FAULTY",
+        "see the link (`ip link show {port}`) and the log of ptp4l",
+    ),
+}
+
+
 def check_state(clock: PtpClock, port: PtpPort) -> Check:
     """`ok` for a slave, and for a master whose own clock is locked; nothing else is in step."""
     status, current = clock.status, clock.current
@@ -86,38 +109,26 @@ def check_state(clock: PtpClock, port: PtpPort) -> Check:
         "socket": clock.socket,
         "states": [f"{each.name} {each.state}" for each in clock.ports],
     }
-    state, remedy = port.state, None
-    if state == "SLAVE":
-        offset = f"; estimates {status.offset_ns:+,} ns" if status else ""
-        verdict, summary = Verdict.OK, f"follows its master (SLAVE){offset}"
-    elif state == "UNCALIBRATED":
-        verdict, summary = Verdict.WARN, "has a master and is not locked to it (UNCALIBRATED)"
-        remedy = "wait a minute; if it stays so, see the log of ptp4l for what it rejects"
-    elif state in MASTERS and clock.default.clock_class in (*LOCKED_CLASSES, *HOLDOVER_CLASSES):
-        verdict = Verdict.OK
-        summary = f"is the master itself, of class {clock.default.clock_class} by its own word"
-    elif state in MASTERS:
-        verdict, summary = Verdict.WARN, f"is itself the master ({state}): nothing corrects it"
-        remedy = "run ptp4l with `-s` (client only), and see that the grandmaster is heard"
-    elif state == "PASSIVE":
-        verdict, summary = Verdict.WARN, "is PASSIVE: it knows a better master, and follows none"
-        remedy = "run ptp4l with `-s` (client only)"
-    elif state == "DISABLED":
-        verdict, summary = Verdict.FAIL, "is DISABLED"
-        remedy = "start ptp4l anew on this port"
-    elif state == "FAULTY":
-        verdict, summary = Verdict.FAIL, "is FAULTY"
-        remedy = f"see the link (`ip link show {port.name}`) and the log of ptp4l"
-    elif state.startswith("UNKNOWN"):
-        verdict, summary, remedy = (
-            Verdict.UNKNOWN,
-            f"is in no state known here ({state})",
-            ASK_AGAIN,
-        )
-    else:
-        verdict, summary = Verdict.FAIL, f"hears no master ({state})"
-        remedy = ANNOUNCE_REMEDY.format(port=port.name)
+    verdict, summary, remedy = _judge_state(clock, port)
     return _check("ptp", clock, verdict, summary, evidence, remedy)
+
+
+def _judge_state(clock: PtpClock, port: PtpPort) -> Judged:
+    state, grade = port.state, clock.default.clock_class
+    if state == "SLAVE":
+        offset = f"; estimates {clock.status.offset_ns:+,} ns" if clock.status else ""
+        return Verdict.OK, f"follows its master (SLAVE){offset}", None
+    if state in MASTERS and grade in (*LOCKED_CLASSES, *HOLDOVER_CLASSES):
+        return Verdict.OK, f"is the master itself, of class {grade} by its own word", None
+    if state in MASTERS:
+        remedy = "run ptp4l with `-s` (client only), and see that the grandmaster is heard"
+        return Verdict.WARN, f"is itself the master ({state}): nothing corrects it", remedy
+    if state.startswith("UNKNOWN"):
+        return Verdict.UNKNOWN, f"is in no state known here ({state})", ASK_AGAIN
+    if state in OTHER_STATES:
+        verdict, summary, remedy = OTHER_STATES[state]
+        return verdict, summary, remedy.format(port=port.name)
+    return Verdict.FAIL, f"hears no master ({state})", ANNOUNCE_REMEDY.format(port=port.name)
 
 
 def check_grandmaster(clock: PtpClock, port: PtpPort, seen: Seen, settings: ClockSettings) -> Check:
@@ -126,7 +137,7 @@ def check_grandmaster(clock: PtpClock, port: PtpPort, seen: Seen, settings: Cloc
     More announcements than one master sends, or a change while watched, is a warning: a second one
     is about.
     """
-    parent, own = clock.parent, clock.default.identity
+    parent = clock.parent
     evidence: Evidence = {
         "grandmaster": parent.grandmaster if parent else None,
         "pinned": list(settings.grandmaster),
@@ -138,55 +149,59 @@ def check_grandmaster(clock: PtpClock, port: PtpPort, seen: Seen, settings: Cloc
         "announces": seen.announces,
         "announces_expected": round(seen.announces_expected, 1),
     }
-    pin = f'write `grandmaster = ["{parent.grandmaster if parent else ""}"]` into {SETTINGS_FILE}'
-    remedy: str | None = None
     if settings.problem:
-        verdict, summary = (
-            Verdict.UNKNOWN,
-            f"the pinned grandmaster is not known: {settings.problem}",
-        )
+        summary = f"who is pinned is not known: {settings.problem}"
         remedy = f"correct {settings.problem.partition(':')[0]}"
-    elif parent is None:
-        verdict, summary, remedy = Verdict.UNKNOWN, "did not tell whom it follows", ASK_AGAIN
-    elif parent.grandmaster == own and not settings.allows(own):
+        return _check("grandmaster", clock, Verdict.UNKNOWN, summary, evidence, remedy)
+    if parent is None:
+        summary = "did not tell whom it follows"
+        return _check("grandmaster", clock, Verdict.UNKNOWN, summary, evidence, ASK_AGAIN)
+    judged = _judge_followed(clock, port, parent.grandmaster, settings) or _judge_others(
+        port, parent.grandmaster, seen, settings
+    )
+    return _check("grandmaster", clock, judged[0], judged[1], evidence, judged[2])
+
+
+def _judge_followed(
+    clock: PtpClock, port: PtpPort, followed: str, settings: ClockSettings
+) -> Judged | None:
+    """What is wrong with the grandmaster itself, if anything."""
+    hear = ANNOUNCE_REMEDY.format(port=port.name)
+    if followed == clock.default.identity and not settings.allows(followed):
         verdict = Verdict.FAIL if settings.grandmaster else Verdict.UNKNOWN
-        summary, remedy = "follows no grandmaster", ANNOUNCE_REMEDY.format(port=port.name)
-    elif settings.grandmaster and not settings.allows(parent.grandmaster):
-        verdict = Verdict.FAIL
-        wanted = " or ".join(settings.grandmaster)
-        summary = f"follows {parent.grandmaster}, not the pinned {wanted}"
-        remedy = (
-            f"find out who {parent.grandmaster} is and stop it, or, if it may be followed, {pin}"
-        )
-    elif (
-        clock.status is not None
-        and not clock.status.grandmaster_present
-        and own != (parent.grandmaster)
-    ):
-        verdict, summary = Verdict.WARN, f"no longer hears its grandmaster {parent.grandmaster}"
-        remedy = ANNOUNCE_REMEDY.format(port=port.name)
-    elif len(set(seen.grandmasters)) > 1 and not settings.grandmaster:
-        verdict = Verdict.WARN
-        before = seen.grandmasters[-2]
-        summary = f"changed its grandmaster from {before} to {parent.grandmaster}"
-        remedy = f"find out which of the two is right, stop the other, then {pin}"
-    elif (
-        seen.announces_expected >= LEAST_ANNOUNCES
-        and seen.announces > SEVERAL_MASTERS * seen.announces_expected
-    ):
-        verdict = Verdict.WARN
+        return verdict, "follows no grandmaster", hear
+    if settings.grandmaster and not settings.allows(followed):
+        summary = f"follows {followed}, not the pinned {' or '.join(settings.grandmaster)}"
+        remedy = f"find {followed} and stop it, or, if it may be followed, {_pin(followed)}"
+        return Verdict.FAIL, summary, remedy
+    gone = clock.status is not None and not clock.status.grandmaster_present
+    if gone and followed != clock.default.identity:
+        return Verdict.WARN, f"no longer hears its grandmaster {followed}", hear
+    return None
+
+
+def _judge_others(port: PtpPort, followed: str, seen: Seen, settings: ClockSettings) -> Judged:
+    """Whether another master is about, or could take over unseen."""
+    if len(set(seen.grandmasters)) > 1 and not settings.grandmaster:
+        summary = f"changed its grandmaster from {seen.grandmasters[-2]} to {followed}"
+        remedy = f"find out which of the two is right, stop the other, then {_pin(followed)}"
+        return Verdict.WARN, summary, remedy
+    several = seen.announces > SEVERAL_MASTERS * seen.announces_expected
+    if several and seen.announces_expected >= LEAST_ANNOUNCES:
         summary = (
             f"received {seen.announces} announcements where one master sends "
             f"{seen.announces_expected:.0f}: a second master, or a shorter interval there"
         )
-        remedy = "see who announces: `tcpdump -vni {port} 'ether proto 0x88f7 or udp port 320'`"
-        remedy = remedy.format(port=port.name)
-    elif not settings.grandmaster:
-        verdict, summary = Verdict.WARN, f"follows {parent.grandmaster}, which nobody has pinned"
-        remedy = f"if it is the right one, {pin}"
-    else:
-        verdict, summary = Verdict.OK, f"follows {parent.grandmaster}, which is pinned"
-    return _check("grandmaster", clock, verdict, summary, evidence, remedy)
+        who = f"`tcpdump -vni {port.name} 'ether proto 0x88f7 or udp port 320'`"
+        return Verdict.WARN, summary, f"see who announces: {who}"
+    if not settings.grandmaster:
+        summary = f"follows {followed}, which nobody has pinned"
+        return Verdict.WARN, summary, f"if it is the right one, {_pin(followed)}"
+    return Verdict.OK, f"follows {followed}, which is pinned", None
+
+
+def _pin(identity: str) -> str:
+    return f'write `grandmaster = ["{identity}"]` into {SETTINGS_FILE}'
 
 
 def check_sync(clock: PtpClock, port: PtpPort, seen: Seen) -> Check:
