@@ -42,7 +42,7 @@ engine: | system-build
 	@mkdir -p $(BUILD)/bin
 	@$(call COMPILE,engine,--buildtype=release -Dtests=disabled)
 	@mkdir -p $(BUILD)/man/man1
-	@for program in ft-capture ft-extract ft-generate; do \
+	@for program in ft-capture ft-extract ft-generate ft-reflect; do \
 		ln -sf ../engine/$$program $(BUILD)/bin/$$program; \
 		$(BUILD)/bin/$$program --man >$(BUILD)/man/man1/$$program.1; \
 	done
@@ -63,7 +63,7 @@ run: build ## open the console on the lab link
 
 # --- checking -----------------------------------------------------------------------------------
 
-C_FILES = $(shell git ls-files 'capture_core/*.c' 'capture_core/*.h' 'tests/*.c')
+C_FILES = $(shell git ls-files 'capture_core/*.c' 'capture_core/*.h' 'capture_core/*.cc' 'tests/*.c')
 SHELL_FILES = $(shell git ls-files 'setup/*' '.ci/*' 'tui/run-on-lab' '*.sh' | grep -v packages)
 
 .PHONY: lint
@@ -104,7 +104,7 @@ bench: build | system-build+bench ## compare with the peers, in one run (ONLY="s
 # Options for one go in OPTIONS, as in: make crash OPTIONS='--turns 20 --seed 1'
 CAMPAIGN = cd tests && $(CURDIR)/$(PY) -m campaigns.$@ $(OPTIONS)
 
-.PHONY: overload edges crash rotation soak powercut
+.PHONY: overload edges crash rotation measuring soak powercut
 overload: build | system-build+test ## overload each stage 200 times: all is counted
 	@$(CAMPAIGN)
 edges: build | system-build+test ## start and stop 100 captures inside a running stream
@@ -112,6 +112,8 @@ edges: build | system-build+test ## start and stop 100 captures inside a running
 crash: build | system-build+test ## kill 200 captures, repair their files and judge them
 	@$(CAMPAIGN)
 rotation: build | system-build+test ## rotate 500 times inside a numbered stream
+	@$(CAMPAIGN)
+measuring: build | system-build+test ## measure 40 devices that impair frames at random: all is counted
 	@$(CAMPAIGN)
 soak: build | system-build+test ## capture for an hour (DURATION_S=3600): memory flat, nothing lost
 	@$(CAMPAIGN)

@@ -1,16 +1,12 @@
 """Generator and capture, each with its own counting, agree on the fate of every frame."""
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import capturefile
 import pytest
 from fieldlab import (
-    END_TIMEOUT_S,
-    End,
     Engine,
     Json,
     Lab,
@@ -130,48 +126,6 @@ def test_with_strict_a_loss_is_an_exit_code(loop: Lab) -> None:
 def test_with_strict_a_run_without_loss_ends_well(loop: Lab) -> None:
     with capturing(loop.right, "null:", "--strict") as engine:
         assert engine.stop()["lost"] == 0
-
-
-RELAY = Path(__file__).with_name("impairing_relay.py")
-IMPAIRED_FRAMES = 5000
-IMPAIRED_TURNS = IMPAIRED_FRAMES // 50
-
-
-@pytest.fixture
-def bad_device(loop: Lab) -> Iterator[End]:
-    """What is sent from the left end of the loop comes back at this port, not quite unharmed."""
-    end = End(loop.left.namespace, "back")
-    for words in (
-        ("add", "device", "type", "veth", "peer", "name", end.port),
-        ("set", "device", "up"),
-        ("set", end.port, "up"),
-    ):
-        end.run("ip", "link", *words)
-    relay = end.start(sys.executable, RELAY, loop.right.port, "device", stdout=subprocess.PIPE)
-    assert relay.stdout is not None
-    relay.stdout.readline()
-    yield end
-    relay.terminate()
-    relay.wait(END_TIMEOUT_S)
-
-
-def test_what_a_bad_device_does_to_the_frames_is_counted_by_kind(
-    loop: Lab, bad_device: End
-) -> None:
-    ports = ("-o", loop.left.port, "-r", bad_device.port)
-    argv = ft_generate(*ports, "--count", str(IMPAIRED_FRAMES), "--rate", "10kpps")
-    with running(loop.left, argv, name="gen", wait=False) as generator:
-        report = generator.finish()
-    tx, rx = report["tx"], report["rx"]
-    assert tx["frames"] == IMPAIRED_FRAMES
-    assert rx["receiver_dropped"] == 0
-    assert rx["duplicate"] == IMPAIRED_TURNS
-    assert rx["reordered"] == IMPAIRED_TURNS
-    assert rx["corrupt"] == IMPAIRED_TURNS
-    assert rx["foreign"] == IMPAIRED_TURNS
-    assert rx["lost"] == 2 * IMPAIRED_TURNS, "not passed on, or not to be recognised"
-    assert tx["frames"] == rx["frames"] - rx["duplicate"] + rx["lost"]
-    assert report["valid"] is True
 
 
 def test_a_receive_port_on_which_nothing_comes_loses_all(loop: Lab) -> None:

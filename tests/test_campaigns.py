@@ -1,6 +1,7 @@
 """Short forms of the campaigns, and that their judges and their faulty disks are not lenient.
 
-The long forms are `make overload edges crash powercut soak rotation`; figures in docs/results.md.
+The long forms are `make overload edges crash powercut soak rotation measuring`; their figures are
+in docs/results.md.
 """
 
 import errno
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import capturefile
 import pytest
-from campaigns import crash, edges, overload, powercut, rotation, soak
+from campaigns import crash, edges, measuring, overload, powercut, rotation, soak
 from campaigns.common import Outcome, repeat, scratch, unaccounted
 from campaigns.disks import faulty_disk
 from campaigns.faulty_fs import Faults
@@ -49,6 +50,10 @@ def test_what_a_capture_had_for_two_seconds_survives_a_power_cut() -> None:
 
 def test_frames_across_rotations_of_each_kind_are_neither_missing_nor_double() -> None:
     assert rotation.campaign(len(rotation.SETTINGS) * 2, SEED) == 0
+
+
+def test_a_device_that_impairs_frames_is_measured_exactly() -> None:
+    assert measuring.campaign(4, SEED) == 0
 
 
 def test_a_long_capture_with_retention_grows_nowhere_and_loses_nothing() -> None:
@@ -97,6 +102,26 @@ def test_a_changed_byte_makes_a_frame_that_was_not_sent(tmp_path: Path) -> None:
         frame[changed] ^= 0x40
         path = capturefile.write_pcap(tmp_path / "x.pcap", [bytes(frame)])
         assert only_stream(path).foreign == 1
+
+
+def passed(*numbers: int) -> list[measuring.Passed]:
+    return [measuring.Passed("own", 0, number, 0, 5000) for number in numbers]
+
+
+def test_a_report_that_counts_otherwise_than_the_device_is_named() -> None:
+    seen = passed(0, 2, 1, 1, 4)
+    rx: Json = {"frames": 5, "lost": 1, "duplicate": 1, "reordered": 1, "corrupt": 0, "foreign": 0}
+    rx |= {"receiver_dropped": 0, "dropped": {}, "too_late": 0}
+    stream: Json = {"id": 0, "tx": 5, "rx": 5, "latency_ns": {"samples": 4}}
+    stream |= {name: rx[name] for name in ("lost", "duplicate", "reordered", "corrupt")}
+    report: Json = {"tx": {"frames": 5}, "rx": rx, "streams": [stream]}
+    assert measuring.judge_counts(report, seen) == []
+    for name in ("frames", "lost", "duplicate", "reordered", "corrupt", "foreign"):
+        told = report | {"rx": rx | {name: rx[name] + 1}}
+        assert len(measuring.judge_counts(told, seen)) == 1, name
+    for name in ("rx", "lost", "duplicate", "reordered", "corrupt"):
+        told = report | {"streams": [stream | {name: stream[name] + 1}]}
+        assert len(measuring.judge_counts(told, seen)) == 1, name
 
 
 def report_with(**changes: object) -> Json:

@@ -12,7 +12,18 @@ from pathlib import Path
 import capturefile
 import pexpect
 import pytest
-from fieldlab import END_TIMEOUT_S, End, Json, Lab, call, capturing, program, wait_until
+from fieldlab import (
+    END_TIMEOUT_S,
+    End,
+    Json,
+    Lab,
+    call,
+    capturing,
+    ft_generate,
+    program,
+    running,
+    wait_until,
+)
 
 SENDER = Path(__file__).with_name("numbered_sender.py")
 NAME = "zebra"
@@ -150,6 +161,25 @@ def test_a_ring_is_turned_and_kept_and_read_from_the_command_line(
     done = fieldtap(link.right, "extract", first, last, "-w", extracted, "-f", "ether[21] = 7")
     assert done.returncode == 0, done.stderr
     assert numbers(extracted) == [7, 7]
+
+
+def test_the_rate_of_a_generator_is_changed_from_the_command_line(link: Lab) -> None:
+    argv = ft_generate("-o", f"afpacket:{link.left.port}", "--rate", "1kpps", "--duration", "60")
+    with running(link.left, argv, name="gen") as generator:
+        for change, speed, paused in (
+            ("2kpps", 2.0, False),
+            ("pause", 2.0, True),
+            ("resume", 2.0, False),
+            ("0.5x", 0.5, False),
+        ):
+            done = fieldtap(link.left, "rate", "gen", change)
+            assert done.returncode == 0, done.stderr
+            tx = generator.status()["tx"]
+            assert (tx["speed"], tx["paused"]) == (speed, paused)
+        refused = fieldtap(link.left, "rate", "gen", "fastx")
+        assert refused.returncode == 2
+        assert len(refused.stderr.splitlines()) == 1
+        generator.stop()
 
 
 def test_a_session_is_recorded_from_the_command_line(

@@ -47,17 +47,22 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-@pytest.fixture
-def unprivileged(shared: Path) -> list[str]:
-    """The command that runs ft-capture as a user who has nothing but the program's own."""
-    path = shared / "ft-capture"
-    shutil.copy(program("ft-capture"), path)
+def as_nobody(shared: Path, name: str) -> list[str]:
+    """Return the command that runs a program as a user who has nothing but the program's own."""
+    path = shared / name
+    shutil.copy(program(name), path)
     path.chmod(0o755)
     done = subprocess.run([tool("setcap"), CAPABILITIES, path], capture_output=True, check=False)
     if done.returncode != 0:
         raise LabError(f"this file system holds no capabilities: {done.stderr.decode()}")
     become = [tool("setpriv"), "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]
     return [*become, str(path), "-q"]
+
+
+@pytest.fixture
+def unprivileged(shared: Path) -> list[str]:
+    """The command of an ordinary user's ft-capture."""
+    return as_nobody(shared, "ft-capture")
 
 
 def states(engine: Engine) -> list[dict[str, str]]:
@@ -195,3 +200,16 @@ def test_a_generator_sends_and_receives_with_no_privilege_in_any_thread(shared: 
         assert report["invalid_reason"] is None, report["invalid_reason"]
         assert (report["rx"]["lost"], report["rx"]["corrupt"]) == (0, 0)
         assert feature(back, "generic-receive-offload")
+
+
+def test_an_unprivileged_user_reflects_with_no_privilege_left(link: Lab, shared: Path) -> None:
+    argv = [*as_nobody(shared, "ft-reflect"), "-i", link.right.port]
+    with running(link.right, argv) as engine:
+        (state,) = states(engine)
+        assert int(state["CapEff"], 16) == int(state["CapPrm"], 16) == 0
+        assert (state["NoNewPrivs"], state["Seccomp"]) == ("1", "2")
+        output = f"afpacket:{link.left.port}"  # which sends no frames but these
+        sender = [program("ft-generate"), "-q", "-o", output, "-r", link.left.port]
+        with running(link.left, [*sender, "--count", "1000"], name="near", wait=False) as near:
+            assert near.finish()["rx"]["frames"] == 1000
+        assert engine.stop()["reflected"] == 1000

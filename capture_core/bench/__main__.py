@@ -5,7 +5,16 @@ import sys
 
 from fieldlab import LabError
 
-from capture_core.bench import capture, disk, extract, generate, lossless, synth
+from capture_core.bench import (
+    capture,
+    disk,
+    extract,
+    generate,
+    lossless,
+    replay,
+    streams,
+    synth,
+)
 
 SECTIONS = {
     "synth": synth.main,
@@ -15,6 +24,8 @@ SECTIONS = {
     "backends": capture.main_backends,
     "extract": extract.main,
     "generate": generate.main,
+    "streams": streams.main,
+    "replay": replay.main,
 }
 
 

@@ -1,103 +1,176 @@
-"""What a million frames cost to send: ft-generate beside trafgen and tcpreplay, in one run.
+"""What frames cost to send: ft-generate's back ends beside trafgen and tcpreplay, in one run.
 
-Each program sends the same frames from one end of a link in namespaces of its own; nobody receives.
-The cost is processor time, user and system, of the program alone: on a virtual link that includes
-the whole packet path, so it compares on a machine that does other work too. Frames sent are the
-port's own count.
+Each program sends the same frames over a link in namespaces of its own, to a port that hands them
+to its stack or to one whose XDP program counts and drops them. Frames are those that the receiving
+port counts. The cost is processor time of the whole machine, less what it used just before, so that
+nothing is hidden in an interrupt or a kernel thread. On a machine that does other work that means
+nothing; so beside it is the program's own user and system time, interrupts included, with that of
+the kernel's threads that take packets over when there are many (ksoftirqd).
 """
 
 import json
 import os
-import statistics
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fieldlab import End, ft_generate, lab, tool
+from fieldlab import End, Lab, ft_generate, lab, tool
+
+from capture_core.bench import measuring
 
 ROUNDS = 5
-FRAMES = 300_000
+FRAMES = 1_000_000
 REPLAY_FRAMES = 50_000
+LOOPS = FRAMES // REPLAY_FRAMES
 FCS_BYTES = 4
+BASELINE_S = 1.0
+"""How long the machine is watched before each program, for what it does besides."""
+
+QUIET = 0.1
+"""Processors that may be busy beforehand, for the machine's time to mean anything."""
 
 HEADERS = bytes.fromhex(
     "0200c61300010200c61200010800"  # Ethernet
     "4500002e00004000401100000000000000000000"  # IPv4; nobody reads it
 )
+COUNT_AND_DROP = b"""
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+SEC("xdp") int drop(struct xdp_md *context)
+{
+	return XDP_DROP;
+}
+char permission[] SEC("license") = "GPL";
+"""
+"""The port counts; a program that drops is what a receiver that does not matter looks like."""
+
+GOALS = (
+    ("afxdp", "trafgen", "stack", 1.4),
+    ("afxdp", "tcpreplay", "stack", 1.7),
+    ("live", "trafgen", "xdp", 2.8),
+)
+"""A back end, the peer it is measured against, what receives, and by how much it shall lead."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One program that sends `frames` frames in its own way."""
+    """One program that sends `FRAMES` frames in its own way, from a port to its peer."""
 
-    case: str
     program: str
+    size_bytes: int
+    receiver: str
     argv: Callable[[str], list[str]]
     """From a port's name to a command line."""
-    frames: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One run: frames at the receiver, and the seconds of processor that they took."""
+
+    received: int
+    machine_s: float
+    program_s: float
+    baseline: float
+    """What the machine used beforehand, in processors."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """The medians of a job's rounds, and its cost in that of ft-generate for the same case."""
+    """The medians of a job's rounds; millions of frames a processor second."""
 
-    case: str
     program: str
-    frames_asked: int
-    frames_sent: int
-    cpu_s_per_million: float
-    ratio: float
+    size_bytes: int
+    receiver: str
+    received: int
+    per_machine_s: float
+    per_program_s: float
+    baseline: float
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the machine's time was this job's."""
+        return self.baseline <= QUIET
 
 
 def run() -> list[Cost]:
     """Run every job `ROUNDS` times, in turn. Raises `LabError` where a peer is missing."""
-    with tempfile.TemporaryDirectory() as folder, lab() as link:
-        jobs = list(_jobs(Path(folder)))
-        samples: list[list[tuple[int, float]]] = [[] for _ in jobs]
+    with tempfile.TemporaryDirectory() as name, lab() as link:
+        folder = Path(name)
+        jobs = list(_jobs(folder))
+        samples: list[list[Sample]] = [[] for _ in jobs]
+        program = _compile(folder)
         for _ in range(ROUNDS):
             for job, seen in zip(jobs, samples, strict=True):
-                seen.append(_measure(link.left, job))
-    return _judge(jobs, samples)
+                with _receiver(link, job.receiver, program):
+                    seen.append(_measure(link, job))
+    return [_sum_up(job, seen) for job, seen in zip(jobs, samples, strict=True)]
 
 
 def main() -> None:
-    """Print the table."""
-    row = "{:<18}{:<13}{:>9}{:>9}{:>14}{:>7}\n"
-    sys.stdout.write(row.format("case", "program", "asked", "sent", "CPU s/Mframe", "ratio"))
-    for cost in run():
-        per_million, ratio = f"{cost.cpu_s_per_million:.2f}", f"{cost.ratio:.2f}"
-        sys.stdout.write(
-            row.format(
-                cost.case, cost.program, cost.frames_asked, cost.frames_sent, per_million, ratio
-            )
+    """Print the table, and the ratios that matter."""
+    costs = run()
+    columns = ["frame", "receiver", "program", "received", "M frames/machine s"]
+    columns += ["M frames/own s", "busy before"]
+    rows = [
+        (
+            f"{cost.size_bytes} B",
+            cost.receiver,
+            cost.program,
+            cost.received,
+            f"{cost.per_machine_s:.2f}" if cost.is_quiet else "-",
+            f"{cost.per_program_s:.2f}",
+            f"{cost.baseline:.2f}",
         )
+        for cost in costs
+    ]
+    measuring.print_table(columns, rows)
+    sys.stdout.write("\n")
+    measuring.print_table(
+        ("64 B frames", "goal", "by the machine's time", "by the program's own"),
+        list(_ratios(costs)),
+    )
+    if not all(cost.is_quiet for cost in costs):
+        sys.stdout.write("\nthe machine did other work: only the program's own time tells\n")
+
+
+def _ratios(costs: list[Cost]) -> Iterator[tuple[str, ...]]:
+    """Ours in the units of the peer, which sends to the stack: that is its best case."""
+    smallest = {(cost.program, cost.receiver): cost for cost in costs if cost.size_bytes == 64}
+    for backend, peer, receiver, goal in GOALS:
+        ours, theirs = smallest[f"ft-generate {backend}", receiver], smallest[peer, "stack"]
+        machine = ours.per_machine_s / theirs.per_machine_s
+        program = ours.per_program_s / theirs.per_program_s
+        case = f"{backend} / {peer}, received by {receiver}"
+        quiet = ours.is_quiet and theirs.is_quiet
+        yield case, f"{goal:.1f}", f"{machine:.2f}" if quiet else "-", f"{program:.2f}"
 
 
 def _jobs(folder: Path) -> Iterator[Job]:
     for size in (64, 1518):
-        case = f"generate {size} B"
-        options = ("--size", str(size), "--count", str(FRAMES))
-        yield Job(case, "ft-generate", _ours(*options), FRAMES)
-        yield Job(case, "trafgen", _trafgen(folder, size), FRAMES)
-    for size in (64, 1518):
-        case = f"replay {size} B"
         path = folder / f"replay-{size}.pcap"
         _write_capture(path, size)
-        options = ("--replay", str(path), "--rate", "max")
-        yield Job(case, "ft-generate", _ours(*options), REPLAY_FRAMES)
-        yield Job(case, "tcpreplay", _tcpreplay(path), REPLAY_FRAMES)
+        yield Job("trafgen", size, "stack", _trafgen(folder, size))
+        yield Job("tcpreplay", size, "stack", _tcpreplay(path))
+        for backend in ("afpacket", "afxdp"):
+            yield Job(f"ft-generate {backend}", size, "stack", _ours(backend, size))
+        yield Job("trafgen", size, "xdp", _trafgen(folder, size))
+        for backend in ("afxdp", "live"):
+            yield Job(f"ft-generate {backend}", size, "xdp", _ours(backend, size))
 
 
-def _ours(*options: str) -> Callable[[str], list[str]]:
-    return lambda port: ft_generate("-o", port, *options)
+def _ours(backend: str, size_bytes: int) -> Callable[[str], list[str]]:
+    options = ("--size", str(size_bytes), "--count", str(FRAMES))
+    return lambda port: ft_generate("-o", f"{backend}:{port}", *options)
 
 
 def _trafgen(folder: Path, size_bytes: int) -> Callable[[str], list[str]]:
-    """On one processor and through the queue, as ours; it leaves the machine's settings alone."""
+    """On one processor and through the queue; it leaves the machine's settings alone."""
     config = folder / f"trafgen-{size_bytes}.cfg"
     octets = ", ".join(f"0x{octet:02x}" for octet in HEADERS)
     fill = size_bytes - FCS_BYTES - len(HEADERS)
@@ -109,7 +182,8 @@ def _trafgen(folder: Path, size_bytes: int) -> Callable[[str], list[str]]:
 
 def _tcpreplay(path: Path) -> Callable[[str], list[str]]:
     """At top speed, from memory."""
-    return lambda port: [tool("tcpreplay"), "-q", "-t", "-K", "-i", port, str(path)]
+    options = ["-q", "-t", "-K", "--loop", str(LOOPS)]
+    return lambda port: [tool("tcpreplay"), *options, "-i", port, str(path)]
 
 
 def _write_capture(path: Path, size_bytes: int) -> None:
@@ -121,35 +195,80 @@ def _write_capture(path: Path, size_bytes: int) -> None:
             file.write(struct.pack("<IIII", 1, number, len(frame), len(frame)) + frame)
 
 
-def _measure(end: End, job: Job) -> tuple[int, float]:
-    """Return the frames that left the port, and the processor seconds of the program."""
-    before = _frames_sent(end)
-    process = subprocess.Popen(
-        end.command(*job.argv(end.port)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    words = process.stderr.read() if process.stderr is not None else b""
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise RuntimeError(f"{job.program}: exit code {process.returncode}: {words.decode()}")
-    return _frames_sent(end) - before, usage.ru_utime + usage.ru_stime
+def _compile(folder: Path) -> Path:
+    program = folder / "drop.o"
+    compiler = [
+        tool("clang"),
+        "-target",
+        "bpf",
+        "-O2",
+        f"-I/usr/include/{os.uname().machine}-linux-gnu",
+    ]
+    command = [*compiler, "-x", "c", "-c", "-", "-o", str(program)]
+    subprocess.run(command, input=COUNT_AND_DROP, check=True)
+    return program
 
 
-def _frames_sent(end: End) -> int:
+@contextmanager
+def _receiver(link: Lab, kind: str, program: Path) -> Iterator[None]:
+    set_link = (tool("ip"), "link", "set", "dev", link.right.port)
+    if kind == "xdp":
+        link.right.run(*set_link, "xdpdrv", "obj", program, "sec", "xdp")
+    try:
+        yield
+    finally:
+        if kind == "xdp":
+            link.right.run(*set_link, "xdpdrv", "off")
+
+
+def _measure(link: Lab, job: Job) -> Sample:
+    busy_s, began = _machine_busy_s(), time.monotonic()
+    time.sleep(BASELINE_S)
+    baseline = (_machine_busy_s() - busy_s) / (time.monotonic() - began)
+    before = _frames_received(link.right)
+    busy_s, softirq_s = _machine_busy_s(), _softirq_threads_s()
+    spent = measuring.timed(link.left.command(*job.argv(link.left.port)))
+    machine_s = _machine_busy_s() - busy_s - baseline * spent.wall_s
+    program_s = spent.cpu_s + _softirq_threads_s() - softirq_s
+    received = _frames_received(link.right) - before
+    return Sample(received, max(machine_s, 0.01), program_s, baseline)
+
+
+def _machine_busy_s() -> float:
+    """All processors' time but for idling and waiting (proc_stat(5)), interrupts included."""
+    ticks = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8]
+    user, nice, system, _, _, irq, softirq = map(int, ticks)
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
+def _softirq_threads_s() -> float:
+    """What the kernel's threads for work of interrupts have used (proc_pid_stat(5))."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, fields = path.read_text().partition("(")[2].rpartition(")")
+        except OSError:  # it has ended
+            continue
+        if name.startswith("ksoftirqd"):
+            ticks += sum(map(int, fields.split()[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _frames_received(end: End) -> int:
     shown = end.run(tool("ip"), "-json", "-stats", "link", "show", "dev", end.port).stdout
-    return int(json.loads(shown)[0]["stats64"]["tx"]["packets"])
+    return int(json.loads(shown)[0]["stats64"]["rx"]["packets"])
 
 
-def _judge(jobs: list[Job], samples: list[list[tuple[int, float]]]) -> list[Cost]:
-    """The first job of a case is ours, the measure of the others."""
-    costs: list[Cost] = []
-    ours: dict[str, float] = {}
-    for job, seen in zip(jobs, samples, strict=True):
-        sent = round(statistics.median(frames for frames, _ in seen))
-        cost = statistics.median(1e6 * cpu_s / max(frames, 1) for frames, cpu_s in seen)
-        ratio = cost / ours.setdefault(job.case, cost)
-        costs.append(Cost(job.case, job.program, job.frames, sent, cost, ratio))
-    return costs
+def _sum_up(job: Job, seen: list[Sample]) -> Cost:
+    return Cost(
+        job.program,
+        job.size_bytes,
+        job.receiver,
+        round(measuring.median([sample.received for sample in seen])),
+        measuring.median([sample.received / sample.machine_s / 1e6 for sample in seen]),
+        measuring.median([sample.received / sample.program_s / 1e6 for sample in seen]),
+        measuring.median([sample.baseline for sample in seen]),
+    )
 
 
 if __name__ == "__main__":

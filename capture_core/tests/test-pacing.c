@@ -100,16 +100,19 @@ static void frames_a_second_come_back_from_their_cost(void **state)
 	assert_float_equal(ft_pace_pps(0), 0, 0);
 }
 
-static void waiting_ends_when_due_or_told_to_stop(void **state)
+static void waiting_ends_when_due_or_told_to_look(void **state)
 {
-	atomic_bool stop = false;
+	atomic_bool stop = false, changed = false;
 	uint64_t due = ft_clock_monotonic_ns() + 100000;
 
 	(void)state;
-	assert_true(ft_pace_wait(due, &stop) >= due);
-	assert_true(ft_pace_wait(0, &stop) >= due);
+	assert_true(ft_pace_wait(due, &stop, &changed) >= due);
+	assert_true(ft_pace_wait(0, &stop, &changed) >= due);
+	changed = true;
+	assert_true(ft_pace_wait(UINT64_MAX, &stop, &changed) < UINT64_MAX);
+	changed = false;
 	stop = true;
-	assert_true(ft_pace_wait(UINT64_MAX, &stop) < UINT64_MAX);
+	assert_true(ft_pace_wait(UINT64_MAX, &stop, &changed) < UINT64_MAX);
 }
 
 int main(void)
@@ -123,7 +126,7 @@ int main(void)
 		cmocka_unit_test(a_percentage_is_of_layer_1_at_link_speed),
 		cmocka_unit_test(a_percentage_of_an_unknown_speed_is_refused),
 		cmocka_unit_test(frames_a_second_come_back_from_their_cost),
-		cmocka_unit_test(waiting_ends_when_due_or_told_to_stop),
+		cmocka_unit_test(waiting_ends_when_due_or_told_to_look),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

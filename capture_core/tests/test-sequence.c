@@ -17,7 +17,8 @@ static struct ft_sequence *after(uint64_t frames)
 	struct ft_sequence *sequence = calloc(1, sizeof(*sequence));
 
 	assert_non_null(sequence);
-	sequence->next = sequence->distinct = frames;
+	ft_count_set(&sequence->next, frames);
+	ft_count_set(&sequence->distinct, frames);
 	if (frames > 0)
 		memset(sequence->seen, 0xff, sizeof(sequence->seen));
 	return sequence;
@@ -115,6 +116,32 @@ static void numbers_go_on_where_32_bits_end(void **state)
 	free(sequence);
 }
 
+static void every_further_turn_of_32_bits_is_counted(void **state)
+{
+	struct ft_sequence *sequence = after(0);
+
+	(void)state;
+	for (uint64_t n = 0; n <= 5ull << 32; n += 1u << 27)
+		assert_int_equal(ft_sequence_observe(sequence, (uint32_t)n), FT_SEQUENCE_FIRST);
+	assert_int_equal(sequence->next, (5ull << 32) + 1);
+	assert_counts(sequence, (5u << 5) + 1, 0, 0, 0);
+	free(sequence);
+}
+
+/* Three minutes at line rate of the smallest frame: more numbers than half of 32 bits. */
+static void a_long_outage_is_told_from_a_step_back(void **state)
+{
+	uint64_t outage = 3 * 60 * 14880952ull;
+	struct ft_sequence *sequence = after(1000);
+
+	(void)state;
+	assert_true(outage > 1ull << 31);
+	ft_sequence_observe(sequence, (uint32_t)(1000 + outage));
+	assert_int_equal(sequence->next, 1001 + outage);
+	assert_counts(sequence, 1001, 0, 0, 0);
+	free(sequence);
+}
+
 static void a_number_from_before_the_first_is_not_a_frame(void **state)
 {
 	struct ft_sequence *sequence = after(0);
@@ -162,6 +189,8 @@ int main(void)
 		cmocka_unit_test(what_falls_out_of_the_window_is_neither_frame_nor_copy),
 		cmocka_unit_test(a_leap_over_the_whole_window_forgets_it),
 		cmocka_unit_test(numbers_go_on_where_32_bits_end),
+		cmocka_unit_test(every_further_turn_of_32_bits_is_counted),
+		cmocka_unit_test(a_long_outage_is_told_from_a_step_back),
 		cmocka_unit_test(a_number_from_before_the_first_is_not_a_frame),
 		cmocka_unit_test(random_order_agrees_with_a_plain_list),
 	};

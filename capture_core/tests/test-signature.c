@@ -114,6 +114,25 @@ static void tags_pushed_on_the_way_do_not_hide_it(void **state)
 	assert_int_equal(signature.sequence, 0x01020304);
 }
 
+/* As ft-reflect does it: one bit more, and the complement less by as much. */
+static void a_reflected_frame_is_valid_and_says_so(void **state)
+{
+	uint8_t frame[sizeof(smallest)], *room = frame + sizeof(frame) - FT_SIGNATURE_ROOM_BYTES;
+	struct ft_signature signature;
+
+	(void)state;
+	memcpy(frame, smallest, sizeof(frame));
+	assert_int_equal(read_frame(frame, sizeof(frame), &signature), FT_SIGNATURE_VALID);
+	assert_false(signature.reflected);
+	room[FT_SIGNATURE_VERSION_AT] |= FT_SIGNATURE_REFLECTED;
+	assert_int_equal(read_frame(frame, sizeof(frame), &signature), FT_SIGNATURE_BROKEN);
+	room[0] -= FT_SIGNATURE_REFLECTED;
+	assert_int_equal(udp_checksum_sum(frame, sizeof(frame)), 0xffff);
+	assert_int_equal(read_frame(frame, sizeof(frame), &signature), FT_SIGNATURE_VALID);
+	assert_true(signature.reflected);
+	assert_int_equal(signature.sequence, 0x01020304);
+}
+
 static void padding_behind_the_packet_is_left_out(void **state)
 {
 	uint8_t frame[sizeof(smallest) + 8] = {0};
@@ -150,11 +169,107 @@ static void any_bit_flipped_in_the_datagram_makes_it_corrupt_or_foreign(void **s
 		frame[bit / 8] ^= (uint8_t)(1u << bit % 8);
 		verdict = read_frame(frame, sizeof(frame), &signature);
 		assert_int_not_equal(verdict, FT_SIGNATURE_VALID);
-		corrupt += verdict == FT_SIGNATURE_CORRUPT;
+		if (bit < (sizeof(frame) - FT_SIGNATURE_ROOM_BYTES) * 8) {
+			assert_int_equal(verdict, FT_SIGNATURE_CORRUPT);
+			assert_int_equal(signature.stream, 0);
+		}
+		corrupt += verdict != FT_SIGNATURE_FOREIGN;
 		frame[bit / 8] ^= (uint8_t)(1u << bit % 8);
 	}
-	/* Foreign: flips in the UDP length (16 bits), magic, version and run (32 bits). */
-	assert_true(corrupt >= (sizeof(frame) - UDP_AT) * 8 - 48);
+	/* Foreign: flips in magic, version and run, but for the two flags. */
+	assert_int_equal(corrupt, (sizeof(frame) - UDP_AT) * 8 - 30);
+}
+
+static void set_udp_checksum(uint8_t *frame, size_t bytes)
+{
+	uint16_t checksum = 0;
+
+	memcpy(frame + UDP_AT + 6, &checksum, sizeof(checksum));
+	checksum = (uint16_t)~udp_checksum_sum(frame, bytes);
+	memcpy(frame + UDP_AT + 6, &checksum, sizeof(checksum));
+}
+
+/* As a router does that damages a frame in its memory and then writes the checksum anew. */
+static void damage_under_a_new_checksum_is_seen_in_frames_of_128_bytes(void **state)
+{
+	uint8_t frame[124];
+	struct ft_signature signature;
+	unsigned payload_at = UDP_AT + 8, room_at = sizeof(frame) - FT_SIGNATURE_ROOM_BYTES;
+
+	(void)state;
+	ft_signature_stamp(ft_template_fill(frame, sizeof(frame), &run, 3), 1, 2);
+	for (unsigned at = payload_at; at < room_at; at++) {
+		frame[at] ^= 0x10;
+		set_udp_checksum(frame, sizeof(frame));
+		assert_int_equal(read_frame(frame, sizeof(frame), &signature),
+				 FT_SIGNATURE_CORRUPT);
+		assert_int_equal(signature.stream, 3);
+		frame[at] ^= 0x10;
+	}
+	set_udp_checksum(frame, sizeof(frame));
+	assert_int_equal(read_frame(frame, sizeof(frame), &signature), FT_SIGNATURE_VALID);
+}
+
+static void words_that_change_places_are_seen_although_the_checksum_holds(void **state)
+{
+	uint8_t frame[124], *word = frame + UDP_AT + 8 + 10, saved[2];
+	struct ft_signature signature;
+
+	(void)state;
+	ft_signature_stamp(ft_template_fill(frame, sizeof(frame), &run, 0), 1, 2);
+	memcpy(saved, word, 2);
+	memcpy(word, word + 2, 2);
+	memcpy(word + 2, saved, 2);
+	assert_int_equal(udp_checksum_sum(frame, sizeof(frame)), 0xffff);
+	assert_int_equal(read_frame(frame, sizeof(frame), &signature), FT_SIGNATURE_CORRUPT);
+}
+
+/* Signed and stamped behind `header` bytes at `frame`, which has room for it; returns its length.
+ */
+static size_t sign(uint8_t *frame, size_t header)
+{
+	ft_signature_prepare(frame + header, &run, 5);
+	ft_signature_stamp(frame + header, 77, 88);
+	return header + FT_SIGNATURE_ROOM_BYTES;
+}
+
+static void it_is_found_behind_mpls_labels_and_ipv6(void **state)
+{
+	/* Two labels; IPv6 with UDP of 26 bytes, from and to ::1. */
+	static const uint8_t headers[] = {
+		2, 0, 0,    0,	0,    1, 2, 0, 0,    0,	 0,  2,	 0x88, 0x47, 0, 0, 0x10, 64,
+		0, 0, 0x21, 64, 0x60, 0, 0, 0, 0,    26, 17, 64, 0,    0,    0, 0, 0,	 0,
+		0, 0, 0,    0,	0,    0, 0, 0, 0,    1,	 0,  0,	 0,    0,    0, 0, 0,	 0,
+		0, 0, 0,    0,	0,    0, 0, 1, 0xc0, 0,	 0,  7,	 0,    26,   0, 0};
+	uint8_t frame[sizeof(headers) + FT_SIGNATURE_ROOM_BYTES],
+		*udp = frame + sizeof(headers) - 8;
+	size_t bytes = (memcpy(frame, headers, sizeof(headers)), sign(frame, sizeof(headers)));
+	struct ft_signature signature;
+	uint64_t sum = (uint64_t)htons(17) + htons(26);
+	uint16_t checksum;
+
+	(void)state;
+	/* Without a checksum, which IPv6 forbids. */
+	assert_int_equal(read_frame(frame, bytes, &signature), FT_SIGNATURE_CORRUPT);
+	sum = ft_checksum_add(ft_checksum_add(sum, udp - 32, 32), udp, 26);
+	checksum = (uint16_t)~ft_checksum_fold(sum);
+	memcpy(udp + 6, &checksum, sizeof(checksum));
+	assert_int_equal(read_frame(frame, bytes, &signature), FT_SIGNATURE_VALID);
+	assert_int_equal(signature.stream, 5);
+	assert_int_equal(signature.sequence, 77);
+	udp[0] ^= 1;
+	assert_int_equal(read_frame(frame, bytes, &signature), FT_SIGNATURE_CORRUPT);
+}
+
+static void it_is_found_at_the_end_of_a_frame_without_ip(void **state)
+{
+	uint8_t frame[60] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5};
+	size_t bytes = sign(frame, sizeof(frame) - FT_SIGNATURE_ROOM_BYTES);
+	struct ft_signature signature;
+
+	(void)state;
+	assert_int_equal(read_frame(frame, bytes, &signature), FT_SIGNATURE_VALID);
+	assert_int_equal(signature.sent_ns, 88);
 }
 
 static void a_frame_cut_anywhere_is_foreign(void **state)
@@ -191,9 +306,14 @@ int main(void)
 		cmocka_unit_test(what_was_stamped_is_read),
 		cmocka_unit_test(the_udp_checksum_stays_valid_and_the_same),
 		cmocka_unit_test(tags_pushed_on_the_way_do_not_hide_it),
+		cmocka_unit_test(a_reflected_frame_is_valid_and_says_so),
 		cmocka_unit_test(padding_behind_the_packet_is_left_out),
 		cmocka_unit_test(another_runs_frame_is_foreign),
 		cmocka_unit_test(any_bit_flipped_in_the_datagram_makes_it_corrupt_or_foreign),
+		cmocka_unit_test(damage_under_a_new_checksum_is_seen_in_frames_of_128_bytes),
+		cmocka_unit_test(words_that_change_places_are_seen_although_the_checksum_holds),
+		cmocka_unit_test(it_is_found_behind_mpls_labels_and_ipv6),
+		cmocka_unit_test(it_is_found_at_the_end_of_a_frame_without_ip),
 		cmocka_unit_test(a_frame_cut_anywhere_is_foreign),
 		cmocka_unit_test(random_headers_are_judged_within_bounds),
 	};

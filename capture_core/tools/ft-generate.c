@@ -2,18 +2,18 @@
 /* ft-generate: its options; the run itself is in src/gen/generate.c. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ft/clock.h"
+#include "ft/extract.h"
 #include "ft/generate.h"
 #include "ft/options.h"
-#include "ft/template.h"
+#include "ft/ranges.h"
+#include "ft/rewrite.h"
 
-#define DEFAULT_SIZE	    64u
-#define DEFAULT_DURATION_NS (10 * FT_NS_PER_SECOND)
-
-/* 7:4:1 of 64, 594 and 1518 bytes, spread out (RFC 6985 describes such mixes). */
-static const uint32_t imix[] = {64, 594, 64, 594, 64, 64, 594, 64, 594, 64, 64, 1518};
+#define DEFAULT_SIZE	64u
+#define MAX_DURATION_NS (30 * 86400 * FT_NS_PER_SECOND)
 
 static int add_size(struct ft_generate_settings *settings, const char *text, struct ft_error *error)
 {
@@ -22,8 +22,7 @@ static int add_size(struct ft_generate_settings *settings, const char *text, str
 
 	if (settings->size_count == FT_GENERATE_MAX_SIZES)
 		return ft_fail(error, -EINVAL, "--size: at most %u sizes", FT_GENERATE_MAX_SIZES);
-	rc = ft_parse_number(text, FT_TEMPLATE_MIN_BYTES + FT_FCS_BYTES,
-			     FT_TEMPLATE_MAX_BYTES + FT_FCS_BYTES, &bytes, error);
+	rc = ft_parse_number(text, FT_GENERATE_MIN_SIZE, FT_GENERATE_MAX_SIZE, &bytes, error);
 	if (rc == 0)
 		settings->sizes[settings->size_count++] = (uint32_t)bytes;
 	return rc;
@@ -37,8 +36,8 @@ static int set_sizes(void *settings, const char *value, struct ft_error *error)
 
 	s->size_count = 0;
 	if (strcmp(value, "imix") == 0) {
-		s->size_count = sizeof(imix) / sizeof(imix[0]);
-		memcpy(s->sizes, imix, sizeof(imix));
+		s->size_count = FT_GENERATE_IMIX_FRAMES;
+		memcpy(s->sizes, ft_generate_imix, sizeof(ft_generate_imix));
 		return 0;
 	}
 	if (snprintf(list, sizeof(list), "%s", value) >= (int)sizeof(list))
@@ -66,24 +65,115 @@ static int set_count(void *settings, const char *value, struct ft_error *error)
 static int set_duration(void *settings, const char *value, struct ft_error *error)
 {
 	struct ft_generate_settings *s = settings;
+	int rc = ft_parse_duration_ns(value, &s->duration_ns, error);
 
-	return ft_parse_duration_ns(value, &s->duration_ns, error);
+	if (rc == 0 && s->duration_ns > MAX_DURATION_NS)
+		return ft_fail(error, -EINVAL, "--duration %s: at most 30 days (2592000)", value);
+	return rc;
+}
+
+static int set_speed(void *settings, const char *value, struct ft_error *error)
+{
+	struct ft_generate_settings *s = settings;
+	char *end;
+
+	s->speed = strtod(value, &end);
+	if (end == value || *end != '\0' || !(s->speed >= FT_GENERATE_MIN_SPEED) ||
+	    s->speed > FT_GENERATE_MAX_SPEED)
+		return ft_fail(error, -EINVAL, "'%s' is not a number from %g to %g", value,
+			       FT_GENERATE_MIN_SPEED, FT_GENERATE_MAX_SPEED);
+	return 0;
+}
+
+static int set_loops(void *settings, const char *value, struct ft_error *error)
+{
+	struct ft_generate_settings *s = settings;
+
+	return ft_parse_number(value, 0, UINT32_MAX, &s->loops, error);
+}
+
+static int set_packets(void *settings, const char *value, struct ft_error *error)
+{
+	static struct ft_ranges packets;
+
+	((struct ft_generate_settings *)settings)->packets = &packets;
+	return ft_ranges_parse(value, &packets, error);
+}
+
+static int set_from(void *settings, const char *value, struct ft_error *error)
+{
+	return ft_parse_time_ns(value, &((struct ft_generate_settings *)settings)->from_ns, error);
+}
+
+static int set_to(void *settings, const char *value, struct ft_error *error)
+{
+	return ft_parse_time_ns(value, &((struct ft_generate_settings *)settings)->to_ns, error);
+}
+
+static int add_rewrite(void *settings, const char *value, struct ft_error *error)
+{
+	return ft_rewrite_add(&((struct ft_generate_settings *)settings)->rewrite, value, error);
+}
+
+static int set_seed(void *settings, const char *value, struct ft_error *error)
+{
+	struct ft_generate_settings *s = settings;
+
+	s->seed_given = true;
+	return ft_parse_number(value, 0, INT64_MAX, &s->seed, error);
+}
+
+static int set_burst(void *settings, const char *value, struct ft_error *error)
+{
+	struct ft_generate_settings *s = settings;
+
+	return ft_parse_number(value, 1, FT_GENERATE_MAX_BURST, &s->burst, error);
+}
+
+static int set_late(void *settings, const char *value, struct ft_error *error)
+{
+	struct ft_generate_settings *s = settings;
+
+	s->late_given = true;
+	return ft_parse_late(value, &s->late, error);
 }
 
 /* An option that only fills a field. */
 #define FIELD(name) NULL, offsetof(struct ft_generate_settings, name)
 
 static const struct ft_option options[] = {
-	{"Ports", "output", 'o', "PORT", "send here", FIELD(output)},
+	{"Ports", "output", 'o', "PORT",
+	 "send here: [live:|afxdp:|afpacket:]INTERFACE; or write file:NAME.pcapng or .pcap",
+	 FIELD(output)},
 	{"Ports", "receive", 'r', "PORT", "where the frames should come back: count losses",
 	 FIELD(input)},
+	{"Ports", "force", 0, "PORT", "send on PORT although the host uses it", FIELD(force)},
 	{"Frames", "size", 0, "N|N,N..|imix", "frame sizes with FCS, in turn (64)", set_sizes},
 	{"Frames", "rate", 0, "RATE",
 	 "max, or N with pps, kpps, Mpps, bps, Mbps, GbpsL1, ... or % (max)", set_rate},
+	{"Frames", "burst", 0, "N", "N frames back to back, at the same average rate (1)",
+	 set_burst},
+	{"Frames", "streams", 0, "FILE", "streams of frames, as a TOML file says", FIELD(streams)},
+	{"Frames", "seed", 0, "N", "for what FILE draws at random, in place of its own (0)",
+	 set_seed},
+	{"Frames", "late", 0, "POLICY",
+	 "when behind: catch-up, skip frames or let the rest slide (catch-up)", set_late},
 	{"Replay", "replay", 0, "FILE", "send the frames of a capture; - is stdin", FIELD(replay)},
-	{"Replay", "filter", 'f', "FILTER", "only those that match, pcap-filter(7)", FIELD(filter)},
+	{"Replay", "speed", 0, "X", "as fast as X times the file's timing (1)", set_speed},
+	{"Replay", "loop", 0, "N", "N times; 0: until --count or --duration (1)", set_loops},
+	{"Replay", "filter", 'f', "FILTER", "only frames that match, pcap-filter(7)",
+	 FIELD(filter)},
+	{"Replay", "packets", 0, "A-B,N,..", "only frames with these numbers in the file",
+	 set_packets},
+	{"Replay", "from", 0, "TIME", "only frames of this time or later", set_from},
+	{"Replay", "to", 0, "TIME", "only frames earlier than this", set_to},
+	{"Replay", "rewrite", 0, "RULE", "change each frame, see below; again for more rules",
+	 add_rewrite},
 	{"Stopping", "count", 0, "N", "after N frames have left the port", set_count},
 	{"Stopping", "duration", 0, "S", "after so many seconds (10)", set_duration},
+	{"Output", "tap", 0, "FILE",
+	 "also write each frame handed to the port, .pcapng or .pcap; sending waits for it",
+	 FIELD(tap)},
 	{"Output", "report", 0, "FILE", "write the result as JSON when the run ends",
 	 FIELD(report)},
 	{"Running", "name", 0, "NAME", "how clients find this run (ft-generate-PID)", FIELD(name)},
@@ -95,15 +185,60 @@ static const struct ft_program program = {
 	.summary = "send numbered frames or a capture, and account for each that comes back",
 	.synopsis = "-o PORT [-r PORT] [option...]",
 	.notes =
-		"A PORT is an Ethernet interface, or afpacket:INTERFACE. Frames go from "
-		"198.18.0.1\n"
-		"to 198.19.0.1, UDP port 7, and carry a number and the time at their end. bps is\n"
-		"layer 2 with FCS, bpsL1 adds 20 bytes a frame, % is of layer 1 at link speed.\n\n"
-		"A run without --count or --duration lasts 10 seconds; a replay lasts as long as\n"
-		"its file. A replay keeps the file's timing unless --rate is given, and sends the\n"
-		"bytes that were captured. It refuses a file with a frame that PORT cannot send\n"
-		"before it sends any. Its frames carry no numbers, so duplicates, reordering and\n"
+		"A PORT is an Ethernet interface. Named alone, it is sent to by the first of "
+		"these\n"
+		"that delivers:\n"
+		"  live:      the kernel makes the frames; one --size at --rate max, no replay\n"
+		"  afxdp:     past all queues, without a copy where the driver can; frames up to\n"
+		"             4096 bytes\n"
+		"  afpacket:  every port; past a queueing discipline that spreads frames by flow\n"
+		"  file:      a dry run, stamped with the schedule\n"
+		"Where frames might vanish without a word, 32 are sent beforehand that no run "
+		"counts,\n"
+		"and the port's counter, and that of -r, must confirm them. The report says which\n"
+		"back end it was, in what mode, and why others were refused. Captures of PORT "
+		"itself\n"
+		"see only frames of afpacket, which is therefore chosen while one runs; --tap "
+		"FILE\n"
+		"writes down what any back end hands over, losslessly: sending waits for the "
+		"file,\n"
+		"and the report says how long (tap.waited_ns).\n\n"
+		"Frames go from 198.18.0.1 to 198.19.0.1, UDP port 7, and carry a number and the\n"
+		"time at their end, unless --streams FILE says otherwise. bps is layer 2 with\n"
+		"FCS, bpsL1 adds 20 bytes a frame, % is of layer 1 at link speed.\n\n"
+		"Frames more than 100 us late are counted (tx.late). --late skip leaves them out,\n"
+		"and then the result is not valid; slide moves the rest of the schedule.\n\n"
+		"A PORT that carries the default route, has an address or belongs to a bridge,\n"
+		"bond or team is refused unless --force names it: test frames could cut the\n"
+		"machine off, or flood a network. Every run ends: without --count or --duration\n"
+		"after 10 seconds, or with its streams where each has a count (docs/streams.md);\n"
+		"a count or a replay without --duration after 24 hours even if unfinished, and\n"
+		"then it is not valid. The longest --duration is 30 days.\n\n"
+		"A replay lasts as long as its file, with --loop 0 also 10 seconds. It keeps the\n"
+		"file's timing, as "
+		"fast\n"
+		"as --speed says, or goes by --rate. It sends the bytes that were captured. A "
+		"pass\n"
+		"over the file takes the time from its first to its last frame and the mean gap\n"
+		"between two; then the next one begins. --packets, --from, --to and -f together\n"
+		"choose frames: all must hold, and numbers are those of the whole file.\n\n"
+		"A file that fits half of the available memory is loaded first, and refused where\n"
+		"it has a frame that PORT cannot send. A larger one, a FIFO and stdin are read "
+		"while\n"
+		"they are sent, 250 ms ahead or more; a frame that was due before it had been "
+		"read\n"
+		"is an underrun, and is caught up with. Of a damaged file, what comes before the\n"
+		"damage is sent. A replay's frames carry no numbers, so duplicates, reordering "
+		"and\n"
 		"corruption cannot be told and are null in the report.\n\n"
+		"A RULE is one of tcprewrite's options, without its dashes:\n" FT_REWRITE_HELP
+		"Tags and MPLS labels are looked through; in an Ethernet pseudowire the frame "
+		"that\n"
+		"is carried is meant. 802.3 frames with a length (spanning tree) stay as they "
+		"are.\n\n"
+		"A client can change the rate of a run: the method rate of its control socket "
+		"takes\n"
+		"{\"rate\": \"500Mbps\"}, {\"speed\": 2.0} or {\"paused\": true}.\n\n"
 		"Frames count as sent when the port's own counter says so. The result is not "
 		"valid\n"
 		"where fewer were sent than asked for, or this machine dropped some on receiving.\n"
@@ -114,25 +249,60 @@ static const struct ft_program program = {
 		    "      a million smallest frames, and what became of them\n"
 		    "  ft-generate -o eth0 --size imix --rate 500Mbps --duration 60\n"
 		    "      mixed sizes at half a gigabit for a minute\n"
+		    "  ft-generate -o eth0 --streams voice.toml --seed 7\n"
+		    "      the streams of a file\n"
 		    "  ft-generate -o eth0 --replay site.pcapng\n"
-		    "      a recorded hour once more, with its timing\n",
+		    "      a recorded hour once more, with its timing\n"
+		    "  ft-generate -o eth0 --replay site.pcapng --rate 40% --loop 0 --duration "
+		    "3600 \\\n"
+		    "      --rewrite enet-dmac=02:00:00:00:00:01 --rewrite "
+		    "pnat=10.0.0.0/8:198.18.0.0/16\n"
+		    "      the same frames for an hour, to another device\n",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),
 };
+
+static int check_replay(const struct ft_generate_settings *settings, struct ft_error *error)
+{
+	bool chooses = settings->packets != NULL || settings->from_ns != 0 ||
+		       settings->to_ns != UINT64_MAX;
+
+	if (settings->replay == NULL && settings->filter != NULL)
+		return ft_fail(error, -EINVAL, "-f: there is no --replay FILE to filter");
+	if (settings->replay == NULL &&
+	    (chooses || settings->speed != 0 || settings->loops != 1 || settings->rewrite != NULL))
+		return ft_fail(error, -EINVAL,
+			       "--speed, --loop, --packets, --from, --to, --rewrite: there is no "
+			       "--replay FILE");
+	if (settings->speed != 0 && settings->rate_given)
+		return ft_fail(error, -EINVAL, "--speed and --rate: give one of them");
+	if (settings->from_ns >= settings->to_ns)
+		return ft_fail(error, -EINVAL, "--to: must be later than --from");
+	return ft_rewrite_check(settings->rewrite, error);
+}
 
 /* What is wrong with options that are each right. */
 static int check(const struct ft_generate_settings *settings, struct ft_error *error)
 {
 	if (settings->output == NULL)
 		return ft_fail(error, -EINVAL, "-o is missing: name a port, see fieldtap ports");
-	if (settings->count != 0 && settings->duration_ns != 0)
-		return ft_fail(error, -EINVAL, "--count and --duration: give one of them");
 	if (settings->replay != NULL && settings->size_count != 0)
 		return ft_fail(error, -EINVAL,
 			       "--size and --replay: a replay's frames have sizes of their own");
-	if (settings->replay == NULL && settings->filter != NULL)
-		return ft_fail(error, -EINVAL, "-f: there is no --replay FILE to filter");
-	return 0;
+	if (settings->streams != NULL && settings->size_count != 0)
+		return ft_fail(error, -EINVAL, "--size and --streams: the file says the sizes");
+	if (settings->streams != NULL && settings->replay != NULL)
+		return ft_fail(error, -EINVAL, "--streams and --replay: give one of them");
+	if (settings->replay != NULL && settings->burst != 0)
+		return ft_fail(error, -EINVAL,
+			       "--burst and --replay: a replay's frames have their own times");
+	if (settings->streams == NULL && settings->seed_given)
+		return ft_fail(error, -EINVAL, "--seed: there is no --streams FILE to draw for");
+	if (settings->replay != NULL && settings->late == FT_LATE_SKIP)
+		return ft_fail(error, -EINVAL,
+			       "--late skip and --replay: a replay's frames are all sent; slide, "
+			       "or catch up");
+	return check_replay(settings, error);
 }
 
 static int parse(int argc, char **argv, struct ft_generate_settings *settings,
@@ -144,16 +314,15 @@ static int parse(int argc, char **argv, struct ft_generate_settings *settings,
 		rc = check(settings, error);
 	if (rc != FT_PARSED_RUN || settings->replay != NULL)
 		return rc;
-	if (settings->size_count == 0)
+	if (settings->size_count == 0 && settings->streams == NULL)
 		settings->sizes[settings->size_count++] = DEFAULT_SIZE;
-	if (settings->count == 0 && settings->duration_ns == 0)
-		settings->duration_ns = DEFAULT_DURATION_NS;
 	return FT_PARSED_RUN;
 }
 
 int main(int argc, char **argv)
 {
-	struct ft_generate_settings settings = {.rate = {.unit = FT_RATE_MAX}};
+	struct ft_generate_settings settings = {
+		.rate = {.unit = FT_RATE_MAX}, .loops = 1, .to_ns = UINT64_MAX};
 	struct ft_error error;
 	int rc = parse(argc, argv, &settings, &error);
 
@@ -163,5 +332,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: %s\n", program.name, error.text);
 		return ft_exit_code(rc);
 	}
-	return ft_generate_run(&settings);
+	rc = ft_generate_run(&settings);
+	ft_rewrite_free(settings.rewrite);
+	return rc;
 }

@@ -20,6 +20,24 @@ Query = Callable[[str, bytes], bytes | None]
 SIOCETHTOOL = 0x8946
 GDRVINFO = struct.pack("=I", 0x03).ljust(196, b"\0")
 GET_TS_INFO = struct.pack("=I", 0x41).ljust(44, b"\0")
+GSTRINGS, GSTATS = 0x1B, 0x1D
+STATISTICS = 1  # the set of strings that names statistics
+NAME_BYTES = 32
+STATISTICS_COUNT_AT = 180
+MAX_STATISTICS = 65_536
+# The kernel writes as many as there are by then, whatever room was given: queues may have come.
+MORE_STATISTICS = 4096
+
+# ethtool_link_settings, and its values of `port` (PORT_*).
+GLINKSETTINGS = 0x4C
+LINK_SETTINGS_BYTES = 48
+CONNECTOR_AT, MASK_WORDS_AT = 9, 15
+MAX_MASK_WORDS = 127
+CONNECTORS = {0: "copper", 3: "fibre", 5: "cable", 0xEF: "none"}  # "cable": direct attach
+
+# Commands that ask for one 32-bit value: segmentation and receive coalescing, then flags.
+GTSO, GGSO, GFLAGS, GGRO = 0x1E, 0x23, 0x25, 0x2B
+FLAG_RX_VLAN, FLAG_LRO = 1 << 8, 1 << 15
 
 IFNAMSIZ = 16
 IFREQ_BYTES = 40
@@ -49,6 +67,16 @@ class DriverInfo(Struct, frozen=True):
     version: str | None
     firmware: str | None
     bus_address: str | None
+
+
+class Offloads(Struct, frozen=True):
+    """What the port joins, cuts or takes out of frames by itself; None where it does not say."""
+
+    gro: bool | None = None
+    lro: bool | None = None
+    tso: bool | None = None
+    gso: bool | None = None
+    rx_vlan: bool | None = None  # takes the outer tag out of received frames
 
 
 def ask_kernel(port: str, request: bytes) -> bytes | None:
@@ -89,6 +117,74 @@ def parse_timestamping(answer: bytes | None) -> Timestamping | None:
         host_rx=bool(flags & RX_SOFTWARE),
         host_tx=bool(flags & TX_SOFTWARE),
     )
+
+
+def read_offloads(port: str, ask: Query) -> Offloads:
+    """The offloads of `port` as they are set now."""
+    flags = _value(ask, port, GFLAGS)
+    switches = (_value(ask, port, command) for command in (GGRO, GTSO, GGSO))
+    gro, tso, gso = (None if value is None else bool(value) for value in switches)
+    return Offloads(
+        gro=gro,
+        lro=None if flags is None else bool(flags & FLAG_LRO),
+        tso=tso,
+        gso=gso,
+        rx_vlan=None if flags is None else bool(flags & FLAG_RX_VLAN),
+    )
+
+
+def _value(ask: Query, port: str, command: int) -> int | None:
+    answer = ask(port, struct.pack("=II", command, 0))
+    return struct.unpack_from("=4xI", answer)[0] if answer and len(answer) >= 8 else None
+
+
+def read_connector(port: str, ask: Query) -> str | None:
+    """What is plugged into `port`, a value of `CONNECTORS`; None where the driver does not say."""
+    first = ask(port, struct.pack("=I", GLINKSETTINGS).ljust(LINK_SETTINGS_BYTES, b"\0"))
+    if first is None or len(first) < LINK_SETTINGS_BYTES:
+        return None
+    (words,) = struct.unpack_from("=b", first, MASK_WORDS_AT)
+    if not -MAX_MASK_WORDS <= words < 0:  # the kernel refuses, and tells the length to ask with
+        return None
+    request = bytearray(struct.pack("=I", GLINKSETTINGS).ljust(LINK_SETTINGS_BYTES, b"\0"))
+    request[MASK_WORDS_AT] = -words
+    answer = ask(port, bytes(request) + bytes(3 * 4 * -words))
+    return None if answer is None else CONNECTORS.get(answer[CONNECTOR_AT])
+
+
+def read_statistics(port: str, ask: Query) -> dict[str, int] | None:
+    """The driver's own counters by name; None where it keeps none."""
+    info = ask(port, GDRVINFO)
+    if info is None or len(info) < STATISTICS_COUNT_AT + 4:
+        return None
+    (count,) = struct.unpack_from("=I", info, STATISTICS_COUNT_AT)
+    if not 0 < count <= MAX_STATISTICS:
+        return None
+    room = count + MORE_STATISTICS
+    names = ask(port, struct.pack("=III", GSTRINGS, STATISTICS, count) + bytes(room * NAME_BYTES))
+    values = ask(port, struct.pack("=II", GSTATS, count) + bytes(room * 8))
+    return parse_statistics(names, values)
+
+
+def parse_statistics(names: bytes | None, values: bytes | None) -> dict[str, int] | None:
+    """Parse an ethtool_gstrings and the ethtool_stats that goes with it.
+
+    None where one is missing, cut short, or counts other than its fellow: the driver changed its
+    counters in between.
+    """
+    if names is None or values is None or len(names) < 12 or len(values) < 8:
+        return None
+    (count,) = struct.unpack_from("=8xI", names)
+    (values_count,) = struct.unpack_from("=4xI", values)
+    if count != values_count or len(names) < 12 + count * NAME_BYTES or len(values) < 8 + count * 8:
+        return None
+    fields = (names[at : at + NAME_BYTES] for at in range(12, 12 + count * NAME_BYTES, NAME_BYTES))
+    counters = struct.unpack_from(f"={count}Q", values, 8)
+    return {
+        name: counter
+        for name, counter in zip(map(_field, fields), counters, strict=True)
+        if name is not None
+    }
 
 
 def _field(raw: bytes) -> str | None:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 
+from fieldtap_hardware.adapter_checks import OWN_FILE, judge_firmware
+from fieldtap_hardware.adapters import Family
 from fieldtap_hardware.explain import explain
 from fieldtap_hardware.explain.model import Item
 from fieldtap_hardware.ports import Port
@@ -54,19 +56,29 @@ def read_firmware(ports: Sequence[Port], ask: Ask = ask_program) -> list[Firmwar
         if any((port.driver or "").startswith(drivers) for port in real):
             found = read(_items(ask, command, tool), real, command[0])
             known = found | known  # a better channel came before
-    return [known.get(port.name) or _driver_string(port) for port in real] + _controllers(ask)
+    return [known.get(port.name) or driver_string(port) for port in real] + _controllers(ask)
 
 
-def check_firmware(firmware: Firmware) -> Check:
-    """`ok` where what is stored runs, `warn` where other firmware waits for a reset."""
-    verdict, summary, remedy = Verdict.OK, f"runs {firmware.running}", None
+def check_firmware(firmware: Firmware, family: Family | None = None) -> Check:
+    """`ok` where what is stored runs and the adapter's `family` has nothing against it.
+
+    `warn` where other firmware waits for a reset, `unknown` for an adapter that is in no family of
+    the catalogue, else by `judge_firmware`. A controller without a port has no family.
+    """
+    verdict, summary = Verdict.OK, f"runs {firmware.running}"
+    remedy: str | None = None
     if firmware.running is None:
         verdict, summary = Verdict.UNKNOWN, "does not tell its firmware"
         remedy = "install the vendor's tool, and run this as root"
     elif firmware.stored not in (None, firmware.running):
         verdict, remedy = Verdict.WARN, RESET
         summary = f"runs {firmware.running}; {firmware.stored} is stored, not running"
-    elif firmware.available:
+    elif family is not None:
+        verdict, summary, remedy = judge_firmware(firmware.running, family)
+    elif firmware.channel != FWUPD[0]:
+        verdict, remedy = Verdict.UNKNOWN, OWN_FILE
+        summary += "; the catalogue does not have the adapter"
+    if firmware.available:
         summary += f"; {firmware.channel} carries {firmware.available}"
     return Check(
         id="port.firmware",
@@ -94,7 +106,8 @@ def _items(ask: Ask, command: Sequence[str], tool: str) -> tuple[Item, ...]:
     return explanation.items if explanation.verdict == Verdict.OK else ()
 
 
-def _driver_string(port: Port) -> Firmware:
+def driver_string(port: Port) -> Firmware:
+    """What the driver says, without asking any program."""
     return _firmware(port, "ethtool ioctl", port.firmware)
 
 

@@ -41,6 +41,7 @@ class PciFunction(Struct, frozen=True, kw_only=True):
     max_link_width: int | None
     payload_bytes: int | None  # of a transaction, at most; None where only root may read it
     removable: bool  # firmware says that it sits behind an external port
+    subsystem_id: str | None = None  # "1924:8002", the board's vendor and number
 
 
 def read_pci_path(device: Path) -> tuple[PciFunction, ...]:
@@ -49,18 +50,23 @@ def read_pci_path(device: Path) -> tuple[PciFunction, ...]:
 
 
 def _read_function(path: Path) -> PciFunction:
-    vendor = parse_int(read_text(path / "vendor"), 0, 0xFFFF)
-    device = parse_int(read_text(path / "device"), 0, 0xFFFF)
     return PciFunction(
         address=path.name,
-        device_id=None if vendor is None or device is None else f"{vendor:04x}:{device:04x}",
+        device_id=_read_id(path, "vendor", "device"),
         link_gtps=parse_pcie_gtps(read_text(path / "current_link_speed")),
         link_width=parse_pcie_width(read_text(path / "current_link_width")),
         max_link_gtps=parse_pcie_gtps(read_text(path / "max_link_speed")),
         max_link_width=parse_pcie_width(read_text(path / "max_link_width")),
         payload_bytes=parse_payload_bytes(read_bytes(path / "config", CONFIG_BYTES)),
         removable=read_text(path / "removable") == "removable",
+        subsystem_id=_read_id(path, "subsystem_vendor", "subsystem_device"),
     )
+
+
+def _read_id(path: Path, vendor_name: str, device_name: str) -> str | None:
+    vendor = parse_int(read_text(path / vendor_name), 0, 0xFFFF)
+    device = parse_int(read_text(path / device_name), 0, 0xFFFF)
+    return None if vendor is None or device is None else f"{vendor:04x}:{device:04x}"
 
 
 def parse_payload_bytes(config: bytes | None) -> int | None:

@@ -9,7 +9,14 @@ import pyudev
 from msgspec import Struct
 
 from fieldtap_hardware import ethtool, rtnetlink
-from fieldtap_hardware.ethtool import Timestamping, parse_driver_info, parse_timestamping
+from fieldtap_hardware.ethtool import (
+    Offloads,
+    Timestamping,
+    parse_driver_info,
+    parse_timestamping,
+    read_connector,
+    read_offloads,
+)
 from fieldtap_hardware.pci import PciFunction, read_pci_path
 from fieldtap_hardware.sysfs import parse_int, parse_uevent, read_text
 
@@ -54,6 +61,10 @@ class Port(Struct, frozen=True, kw_only=True):
     default_route: bool
     forwarding: bool  # the kernel routes frames that arrive here
     ipv6_autoconfigures: bool  # the kernel gives the port an IPv6 address once it has a carrier
+    carrier_ups: int | None = None  # since the driver made the port
+    carrier_downs: int | None = None
+    offloads: Offloads = Offloads()
+    connector: str | None = None  # "copper", "fibre", "cable", "none"; None: not known
 
 
 class InventoryError(Exception):
@@ -194,6 +205,10 @@ def _read_port(
             for family in ("ipv4", "ipv6")
         ),
         ipv6_autoconfigures=_autoconfigures(kernel.sysctl / "ipv6" / "conf" / name),
+        carrier_ups=parse_int(read_text(path / "carrier_up_count"), 0, 0xFFFFFFFF),
+        carrier_downs=parse_int(read_text(path / "carrier_down_count"), 0, 0xFFFFFFFF),
+        offloads=read_offloads(name, kernel.ask_driver),
+        connector=read_connector(name, kernel.ask_driver),
     )
 
 

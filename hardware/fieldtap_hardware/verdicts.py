@@ -53,3 +53,9 @@ class Report(Struct, frozen=True, kw_only=True):
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """The worst of `verdicts` by `ORDER`; `unknown` if there are none, for nothing was checked."""
     return max(verdicts, key=ORDER.index, default=Verdict.UNKNOWN)
+
+
+def report_of(checks: Iterable[Check]) -> Report:
+    """A report of `checks`, in their order."""
+    listed = tuple(checks)
+    return Report(verdict=worst(check.verdict for check in listed), checks=listed)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 from fieldtap_hardware import programs
+from fieldtap_hardware.adapters import identify, shipped
 from fieldtap_hardware.ethtool import Timestamping
 from fieldtap_hardware.firmware import Firmware, check_firmware, read_firmware
 from fieldtap_hardware.licensed_apps import Feature
@@ -103,7 +104,10 @@ def only(found: list[Firmware]) -> Firmware:
 def test_without_a_tool_the_drivers_string_tells_the_firmware() -> None:
     firmware = only(read_firmware([PORT], tools()))
     assert (firmware.running, firmware.channel) == ("6.2.7.1001 rx1 tx1", "ethtool ioctl")
-    assert check_firmware(firmware).verdict == "ok"
+    identity = identify(PORT, shipped())
+    assert identity is not None
+    assert check_firmware(firmware, identity.family).verdict == "ok"
+    assert check_firmware(firmware).verdict == "unknown"
 
 
 def test_devlink_is_asked_before_the_vendors_tool() -> None:

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 from fieldtap_hardware.bandwidth import Tunnel, Way, check_pcie
 from fieldtap_hardware.budget import Basis, Ceiling
-from fieldtap_hardware.checks import check_link, check_port, check_speed, run_checks
+from fieldtap_hardware.checks import (
+    check_link,
+    check_link_history,
+    check_port,
+    check_speed,
+    run_checks,
+)
 from fieldtap_hardware.clock import ClockReading, check_timestamps, read_clock
 from fieldtap_hardware.engine import Program, check_program
 from fieldtap_hardware.ethtool import Timestamping
@@ -68,6 +74,8 @@ PORT = Port(
     default_route=False,
     forwarding=False,
     ipv6_autoconfigures=False,
+    carrier_ups=1,
+    carrier_downs=0,
 )
 MOVES = ClockReading(phc_index=0, advanced_ns=20_000_100, elapsed_ns=20_000_000)
 VETH = replace(PORT, name="veth0", virtual=True, bus=None, pci=(), timestamping=None)
@@ -116,6 +124,14 @@ def test_a_speed_that_is_not_known_is_unknown_with_and_without_a_link() -> None:
     assert check_speed(PORT).verdict is OK
     assert check_speed(replace(PORT, speed_bps=None)).verdict is UNKNOWN
     assert check_speed(replace(PORT, speed_bps=None, up=False)).verdict is UNKNOWN
+
+
+def test_a_link_that_was_lost_many_times_is_a_warning() -> None:
+    assert check_link_history(PORT).verdict is OK
+    flapping = check_link_history(replace(PORT, carrier_downs=11))
+    assert flapping.verdict is WARN
+    assert flapping.remedy is not None
+    assert check_link_history(replace(PORT, carrier_downs=None)).verdict is UNKNOWN
 
 
 # --- timestamps -----------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from fieldtap_image.commands import run
 from fieldtap_image.errors import ImageError
 from fieldtap_image.settings import Settings
 
+ENGINE_PROGRAMS = ("ft-capture", "ft-extract", "ft-generate", "ft-reflect")
 HANDED_OUT = ("fieldtap.raw", "SHA256SUMS", "packages.json")
 
 
@@ -60,7 +61,7 @@ def check_host(settings: Settings) -> None:
         raise ImageError(
             "building the image needs root (chroot, mounts, owners)", hint="sudo make image"
         )
-    for program in ("ft-capture", "ft-generate"):
+    for program in ENGINE_PROGRAMS:
         if not (settings.engine / program).is_file():
             raise ImageError(f"{settings.engine / program}: not built", hint="make build")
     if not (settings.console / "fieldtap").is_file():
@@ -109,7 +110,7 @@ def _root(settings: Settings, cache: Cache, rootfs: Path) -> Path:
     provision = settings.provision
     recipe = [provision / "site.yml", provision / "ansible.cfg", provision / "plugins"]
     recipe += [provision / "inventories" / "image.yml", provision / "roles"]
-    programs = [settings.engine / "ft-capture", settings.engine / "ft-generate"]
+    programs = [settings.engine / program for program in ENGINE_PROGRAMS]
     key = digest(
         rootfs.name,
         settings.version,

@@ -32,7 +32,7 @@ class Settings:
     cache: Path
     output: Path
     engine: Path
-    """Folder of the built ft-capture and ft-generate."""
+    """Folder of the built engine programs."""
     console: Path
     """Folder of the frozen console."""
     version: str

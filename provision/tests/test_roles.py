@@ -12,11 +12,14 @@ from roletree import SOURCE, Converged, fresh_tree, play
 
 __all__ = ["fresh_tree"]
 
+PROGRAMS = ("ft-capture", "ft-generate", "ft-reflect")
+"""Those that open ports."""
+
 
 @pytest.fixture(scope="session")
 def converged(fresh_tree: Path) -> Converged:
     """The tree after the roles; skips where what they install is not built."""
-    wanted = ["engine/ft-capture", "engine/ft-generate", "frozen/fieldtap/fieldtap"]
+    wanted = [*(f"engine/{program}" for program in PROGRAMS), "frozen/fieldtap/fieldtap"]
     if missing := [name for name in wanted if not (SOURCE / "build" / name).exists()]:
         pytest.skip(f"not built: {', '.join(missing)} (make build freeze)")
     options = ["--extra-vars", f"image_tree={fresh_tree}"]
@@ -59,7 +62,7 @@ def test_check_mode_finds_nothing_to_change(converged: Converged) -> None:
     assert (converged.check.code, converged.check.changed) == (0, 0), converged.check.output
 
 
-@pytest.mark.parametrize("program", ["ft-capture", "ft-generate"])
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_programs_are_for_the_group_and_start_with_their_capabilities(
     converged: Converged, program: str
 ) -> None:
@@ -69,7 +72,7 @@ def test_programs_are_for_the_group_and_start_with_their_capabilities(
 
 
 def test_programs_find_all_that_they_load(converged: Converged) -> None:
-    for program in ("ft-capture", "ft-generate"):
+    for program in PROGRAMS:
         assert "not found" not in in_tree(converged.tree, "ldd", f"/usr/local/bin/{program}")
 
 

@@ -4,6 +4,7 @@ import os
 import sys
 
 import click
+from click.exceptions import NoArgsIsHelpError
 from fieldtap_core.errors import EngineError, StartError
 from fieldtap_hardware.ports import InventoryError
 
@@ -21,6 +22,9 @@ def run(arguments: list[str]) -> int:
     try:
         code = commands.main(arguments, prog_name="fieldtap", standalone_mode=False)
         sys.stdout.flush()
+    except NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return BAD_USAGE
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "fieldtap"
         return _fail(f"{error.format_message()} See {where} --help.", BAD_USAGE)

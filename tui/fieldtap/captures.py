@@ -9,7 +9,7 @@ from pathlib import Path
 from fieldtap_core import reports, survey
 from fieldtap_core.control import Control
 from fieldtap_core.errors import EngineError
-from fieldtap_core.messages import CaptureStatus, Status
+from fieldtap_core.messages import CaptureStatus, Pace, Status
 from fieldtap_core.programs import find_program
 from fieldtap_core.reports import CaptureReport
 from fieldtap_core.start import Started, start
@@ -54,6 +54,25 @@ def rotate(name: str) -> None:
     """Let the capture called `name` go on in a new file."""
     with Control(survey.find(name).socket) as control:
         control.rotate()
+
+
+def change_rate(name: str, change: str) -> Pace:
+    """Let the generator called `name` go on at another rate.
+
+    `change` is a rate as --rate takes it, a speed such as "2x", "pause" or "resume".
+    """
+    with Control(survey.find(name).socket) as control:
+        if change == "pause":
+            return control.pause()
+        if change == "resume":
+            return control.resume()
+        if change.endswith("x") and change != "max":
+            try:
+                speed = float(change.removesuffix("x"))
+            except ValueError:
+                raise CommandError(f"{change} is not a speed: 0.5x, 2x", BAD_USAGE) from None
+            return control.set_speed(speed)
+        return control.set_rate(change)
 
 
 def keep(files: Sequence[Path]) -> None:

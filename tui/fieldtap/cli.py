@@ -14,6 +14,7 @@ from fieldtap_core.reports import CaptureReport
 
 from fieldtap import captures, cli_clock, cli_hardware, lab, machine, sessions, words
 from fieldtap.failures import CHECK_FAILED, DONE
+from fieldtap.linktest.commands import linktest
 
 PASS_ON = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
@@ -87,11 +88,20 @@ def ports(as_json: bool) -> None:
     metavar="TOOL FILE",
     help="Read a recorded output of TOOL (sfupdate, ethtool-i, pmc, ...) instead; FILE - is stdin.",
 )
+@click.option(
+    "--catalogue",
+    "catalogue_files",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    multiple=True,
+    help="Say whether FILE, a catalogue of your own adapters, can be used; repeatable.",
+)
 @json_option
 def check(
     names: tuple[str, ...],
     directory: Path | None,
     recording: tuple[str, str] | None,
+    catalogue_files: tuple[Path, ...],
     as_json: bool,
 ) -> int:
     """Judge ports, disk and engine: can this machine do the job?
@@ -102,10 +112,14 @@ def check(
     fieldtap check eth2 eth3
     fieldtap check --dir /media/disk --json
     fieldtap check --explain ethtool-i eth2.txt --json
+    fieldtap check --catalogue /etc/fieldtap/catalogue.d/ours.toml
     """
     if recording is not None:
         return cli_hardware.show_recording(*recording, as_json=as_json)
-    report = machine.check(names, directory)
+    if catalogue_files:
+        report = machine.check_catalogue(catalogue_files)
+    else:
+        report = machine.check(names, directory)
     if as_json:
         _print_json(report)
     else:
@@ -293,6 +307,34 @@ def generate(options: tuple[str, ...]) -> int:
     return captures.become("ft-generate", options)
 
 
+@commands.command()
+@click.argument("name")
+@click.argument("change", metavar="RATE|SPEEDx|pause|resume")
+def rate(name: str, change: str) -> None:
+    """Let the generator NAME go on at another rate.
+
+    \b
+    fieldtap rate burst 500Mbps
+    fieldtap rate site 2x
+    fieldtap rate site pause
+    """
+    pace = captures.change_rate(name, change)
+    at = "" if change == "resume" else f" at {change}"
+    _say(f"{name} is paused" if pace.paused else f"{name} goes on{at}")
+
+
+@commands.command(context_settings=PASS_ON, add_help_option=False)
+@options_argument
+def reflect(options: tuple[str, ...]) -> int:
+    """Send test frames back from the far end of a link: ft-reflect, in the foreground.
+
+    \b
+    fieldtap reflect -i eth2 --duration 600
+    fieldtap reflect --help
+    """
+    return captures.become("ft-reflect", options)
+
+
 @commands.command(context_settings=PASS_ON, add_help_option=False)
 @options_argument
 def extract(options: tuple[str, ...]) -> int:
@@ -328,6 +370,7 @@ def verify(directory: Path, as_json: bool) -> int:
     return CHECK_FAILED if report.verdict == "fail" else DONE
 
 
+commands.add_command(linktest)
 commands.add_command(cli_hardware.firmware)
 commands.add_command(cli_hardware.license_)
 commands.add_command(cli_clock.clock)

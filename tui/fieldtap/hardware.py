@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from fieldtap_hardware.adapters import identify, read_catalogue
 from fieldtap_hardware.explain import MAX_BYTES, TOOLS, Explanation, explain
 from fieldtap_hardware.firmware import Firmware, check_firmware, read_firmware
 from fieldtap_hardware.licenses import License, check_license, read_licenses
@@ -31,7 +32,14 @@ def explain_recording(tool: str, file: str) -> Explanation:
 
 def firmware() -> list[tuple[Firmware, Check]]:
     """Read and judge the firmware of every real port and of Thunderbolt controllers."""
-    return [(found, check_firmware(found)) for found in read_firmware(machine.ports())]
+    ports = {port.name: port for port in machine.ports()}
+    families = read_catalogue().families
+    judged = []
+    for found in read_firmware(list(ports.values())):
+        port = ports.get(found.subject)
+        identity = identify(port, families) if port else None
+        judged.append((found, check_firmware(found, identity.family if identity else None)))
+    return judged
 
 
 def licenses() -> list[tuple[License, Check]]:

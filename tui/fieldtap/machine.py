@@ -5,9 +5,10 @@ from pathlib import Path
 
 from fieldtap_core.errors import EngineError
 from fieldtap_core.programs import INSTALLED_DIR, find_program
+from fieldtap_hardware.adapter_checks import check_catalogue_file
 from fieldtap_hardware.checks import run_checks
 from fieldtap_hardware.ports import Port, read_ports
-from fieldtap_hardware.verdicts import Report
+from fieldtap_hardware.verdicts import Report, report_of
 
 from fieldtap.failures import BAD_USAGE, CommandError
 
@@ -36,9 +37,14 @@ def capture_dir() -> Path:
 
 def check(names: Sequence[str], directory: Path | None) -> Report:
     """Judge the ports called `names` (none: all but idle virtual ones), disk and engine."""
-    programs = [_program(name) for name in ("ft-capture", "ft-generate")]
+    programs = [_program(name) for name in ("ft-capture", "ft-generate", "ft-reflect")]
     chosen = ports(names) if names else worth_checking(ports())
     return run_checks(chosen, directory or capture_dir(), programs)
+
+
+def check_catalogue(files: Sequence[Path]) -> Report:
+    """Say of each catalogue file whether it can be used."""
+    return report_of([check_catalogue_file(file) for file in files])
 
 
 def _program(name: str) -> Path:

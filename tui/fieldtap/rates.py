@@ -28,7 +28,7 @@ class Rates:
         return self._rate(status, words.frames)
 
     def bits_per_s(self, status: Status) -> float:
-        """Captured or sent bits a second over the window, without FCS."""
+        """Bits a second over the window: captured ones, or those sent, with FCS."""
         return 8 * self._rate(status, words.captured_bytes)
 
     def _rate(self, status: Status, counter: words.Counter) -> float:

@@ -10,7 +10,7 @@ from fieldtap_hardware.explain import Explanation
 from fieldtap_hardware.firmware import Firmware
 from fieldtap_hardware.licenses import License
 from fieldtap_hardware.ports import Port
-from fieldtap_hardware.verdicts import Check, Report, Verdict
+from fieldtap_hardware.verdicts import Check, Report
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -24,6 +24,8 @@ GLYPHS = {
     "fail": ("✗", "red"),
     "unknown": ("?", "magenta"),
     "not_applicable": ("-", "dim"),
+    "measured": ("●", "cyan"),
+    "invalid": ("▲", "yellow"),
 }
 
 
@@ -87,7 +89,7 @@ def print_change(at: str, identifier: str, subject: str, check: Check | None) ->
     sys.stdout.flush()
 
 
-def verdict_text(verdict: Verdict) -> Text:
+def verdict_text(verdict: str) -> Text:
     """A verdict as glyph, word and colour: never by colour alone."""
     glyph, style = GLYPHS[verdict]
     return Text.assemble((f"  {glyph} {verdict.replace('_', ' ')}", style))

@@ -3,7 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fieldtap_core.messages import CapturePort, CaptureStatus, Dropped, GenerateStatus, Status
+from fieldtap_core.messages import (
+    CapturePort,
+    Dropped,
+    GenerateStatus,
+    ReflectStatus,
+    Status,
+)
 from fieldtap_core.reports import FileRecord, PortLedger
 
 
@@ -27,6 +33,7 @@ CAUSES = (
 MAX_FILE_LINES = 10
 
 Ledger = CapturePort | PortLedger
+FCS_BYTES = 4
 Counter = Callable[[Status], int]
 
 
@@ -71,20 +78,26 @@ def ledger_line(port: Ledger) -> str:
 
 def target(status: Status) -> str:
     """Where a run writes to or sends."""
-    return status.output if isinstance(status, CaptureStatus) else status.tx.port
+    if isinstance(status, GenerateStatus):
+        return status.tx.port
+    return status.port if isinstance(status, ReflectStatus) else status.output
 
 
 def frames(status: Status) -> int:
-    """Frames stored or sent so far."""
+    """Frames stored, sent or sent back so far."""
     if isinstance(status, GenerateStatus):
         return status.tx.frames
+    if isinstance(status, ReflectStatus):
+        return status.reflected
     return sum(port.stored for port in status.ports)
 
 
 def captured_bytes(status: Status) -> int:
-    """Captured or sent bytes so far."""
+    """Captured bytes so far, or those sent, with FCS as the generator's rates have it."""
     if isinstance(status, GenerateStatus):
-        return status.tx.bytes
+        return status.tx.bytes + FCS_BYTES * status.tx.frames
+    if isinstance(status, ReflectStatus):
+        return status.bytes
     return sum(port.bytes_stored for port in status.ports)
 
 
@@ -92,6 +105,8 @@ def port_names(status: Status) -> str:
     """The ports of a run, by comma."""
     if isinstance(status, GenerateStatus):
         return ", ".join([status.tx.port, *([status.rx.port] if status.rx else [])])
+    if isinstance(status, ReflectStatus):
+        return status.port
     return ", ".join(port.port for port in status.ports)
 
 

@@ -6,10 +6,13 @@ from typing import Any, get_args
 
 import pytest
 from fieldtap.app import FieldtapApp
-from fieldtap.screens import home, run
-from fieldtap.screens.dialogs import ConfirmDialog, HelpDialog, MarkDialog
+from fieldtap.arming import NOBODY_LOOKS, TOP_SPEED, Arming
+from fieldtap.screens import home, linktest, run
+from fieldtap.screens.dialogs import ArmDialog, ConfirmDialog, HelpDialog, MarkDialog
 from fieldtap.screens.home import HELP, HomeScreen
 from fieldtap.screens.new_capture import NewCaptureDialog
+from fieldtap.screens.new_generator import NewGeneratorDialog
+from fieldtap.screens.new_linktest import NewLinktestDialog
 from rich.color import ColorSystem
 from rich.segment import Segment
 from textual.command import CommandPalette
@@ -21,12 +24,24 @@ CONSOLE_80X24 = (80, 24)
 # In the Latin console fonts of Debian's console-setup, beside ASCII.
 CONSOLE_GLYPHS = set("●▲✗→─│┌┐└┘├┤┬┴┼█░▒…\xa0")
 
+ARMING = Arming(
+    port="eth9",
+    link="up, 10 Gb/s, sfc",
+    load="frames of 64 bytes, rate max",
+    duration="10 s",
+    peer="not asked: no port receives",
+    warnings=(TOP_SPEED, NOBODY_LOOKS),
+)
+
 DIALOGS: dict[str, Callable[[], Screen[Any]]] = {
     "help": lambda: HelpDialog(HELP),
     "long help": lambda: HelpDialog(HELP * 5),
     "confirm": lambda: ConfirmDialog("Stop tap[1]?"),
     "mark": MarkDialog,
+    "new link test": lambda: NewLinktestDialog("eth9"),
     "new capture": lambda: NewCaptureDialog("eth9"),
+    "new generator": lambda: NewGeneratorDialog("eth9"),
+    "arm": lambda: ArmDialog(ARMING),
 }
 
 
@@ -112,6 +127,6 @@ async def test_the_palette_does_what_was_chosen() -> None:
         assert isinstance(app.screen, HelpDialog)
 
 
-@pytest.mark.parametrize("text", [home.HELP, run.HELP])
+@pytest.mark.parametrize("text", [home.HELP, linktest.HELP, run.HELP])
 def test_help_fits_its_dialog_without_wrapping(text: str) -> None:
     assert max(map(len, text.splitlines())) <= 72

@@ -14,7 +14,9 @@
 struct ft_counters {
 	uint64_t rx_frames;
 	uint64_t tx_frames;
-	uint64_t rx_missed; /* dropped by the adapter for want of host buffers */
+	uint64_t rx_missed;  /* dropped by the adapter for want of host buffers */
+	uint64_t rx_dropped; /* by the kernel before any socket, and by the driver */
+	uint64_t rx_errors;  /* damaged on the wire: by their frame check sequence and the like */
 	uint64_t tx_dropped;
 };
 

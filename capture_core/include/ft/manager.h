@@ -21,6 +21,8 @@ struct ft_manager_calls {
 	/* Ten times a second. Return non-NULL to stop, with the reason for the report. */
 	const char *(*tick)(void *engine);
 	int (*rotate)(void *engine, struct ft_error *error);
+	/* The result of `rate`; NULL with a sentence where it is refused. */
+	json_t *(*rate)(void *engine, const json_t *params, struct ft_error *error);
 };
 
 /*

@@ -61,6 +61,9 @@ uint64_t ft_reader_offset(const struct ft_reader *reader);
  */
 int ft_reader_seek(struct ft_reader *reader, uint64_t offset, struct ft_error *error);
 
+/* Begin again with the first frame, packed or not. -ESPIPE where the input cannot be read twice. */
+int ft_reader_rewind(struct ft_reader *reader, struct ft_error *error);
+
 /* The input is gzip: offsets count in what it unpacks to. */
 bool ft_reader_is_packed(const struct ft_reader *reader);
 

@@ -9,20 +9,34 @@
 
 #include <stdint.h>
 
+#include "ft/ledger.h"
+
 /* 4.4 ms at 10GbE line rate of the smallest frame. */
 #define FT_SEQUENCE_WINDOW 65536u
 
-/* Zero-initialise; numbers begin at 0. */
+/*
+ * How far a number may lie behind the highest; what seems further behind is ahead: frames of the
+ * longest outage whose end can be told, 273 s at 10GbE line rate of the smallest frame.
+ */
+#define FT_SEQUENCE_BEHIND (1u << 28)
+
+enum ft_sequence_verdict {
+	FT_SEQUENCE_FIRST, /* it has come for the first time */
+	FT_SEQUENCE_DUPLICATE,
+	FT_SEQUENCE_TOO_LATE,
+};
+
+/* Zero-initialise; numbers begin at 0. One thread observes; others may read the counts. */
 struct ft_sequence {
-	uint64_t next;	    /* the highest number seen, plus one; 64 bits by extension */
-	uint64_t distinct;  /* frames that came at least once */
-	uint64_t duplicate; /* further copies of those */
-	uint64_t reordered; /* distinct ones that came behind a higher number (RFC 4737 3) */
-	uint64_t too_late;  /* so far behind that first or copy cannot be told: not in `distinct` */
+	ft_count next;	    /* the highest number seen, plus one; 64 bits by extension */
+	ft_count distinct;  /* frames that came at least once */
+	ft_count duplicate; /* further copies of those */
+	ft_count reordered; /* distinct ones that came behind a higher number (RFC 4737 3) */
+	ft_count too_late;  /* so far behind that first or copy cannot be told: not in `distinct` */
 	uint64_t seen[FT_SEQUENCE_WINDOW / 64]; /* bit n % window: n has come */
 };
 
-/* Take in the 32-bit number of a received frame, at most 2^31 away from the highest one. */
-void ft_sequence_observe(struct ft_sequence *sequence, uint32_t number);
+/* Take in the 32-bit number of a received frame. */
+enum ft_sequence_verdict ft_sequence_observe(struct ft_sequence *sequence, uint32_t number);
 
 #endif

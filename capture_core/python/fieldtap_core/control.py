@@ -1,4 +1,4 @@
-"""One connection to one engine: ask its status, stop it, leave a mark.
+"""One connection to one engine: ask its status, stop it, leave a mark, change its rate.
 
 Every answer is bounded in time and length, because what holds the socket may not be an engine.
 """
@@ -13,7 +13,7 @@ from typing import Self
 
 from fieldtap_core import messages
 from fieldtap_core.errors import EngineGoneError, EngineSilentError, ProtocolError
-from fieldtap_core.messages import Reply, Status
+from fieldtap_core.messages import Pace, Reply, Status
 
 ANSWER_TIMEOUT_S = 2.0
 """An engine answers from its manager thread within a tick; ten times that is broken."""
@@ -80,6 +80,31 @@ class Control:
     def mark(self, text: str) -> int:
         """Leave a note in the capture; return its time, nanoseconds UTC."""
         return messages.result_of(self._call("mark", {"text": text}), messages.Marked).time_ns
+
+    def set_rate(self, rate: str) -> Pace:
+        """Go on at a rate such as "500Mbps", as --rate takes it. Raises `RefusedError`.
+
+        Streams keep their shares of the total, which stays in the unit it was given in.
+        """
+        return self._set_pace({"rate": rate})
+
+    def set_speed(self, speed: float) -> Pace:
+        """Go on at so many times a file's timing, or the first rates of streams.
+
+        Raises `RefusedError`.
+        """
+        return self._set_pace({"speed": speed})
+
+    def pause(self) -> Pace:
+        """Send nothing until `resume`, or another rate. Raises `RefusedError`."""
+        return self._set_pace({"paused": True})
+
+    def resume(self) -> Pace:
+        """Go on where the schedule was at `pause`. Raises `RefusedError`."""
+        return self._set_pace({"paused": False})
+
+    def _set_pace(self, params: dict[str, object]) -> Pace:
+        return messages.result_of(self._call("rate", params), Pace)
 
     def wait_for_end(self, last: Status) -> Status:
         """Wait until the engine that gave `last` has ended, its files and report written.

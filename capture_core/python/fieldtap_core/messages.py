@@ -15,6 +15,7 @@ LINE_LIMIT_BYTES = 4 * 1024 * 1024
 """No message is longer: a peer that sends more on one line is not an engine."""
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
+Name = Annotated[str, msgspec.Meta(min_length=1)]
 Result = TypeVar("Result")
 
 
@@ -63,7 +64,11 @@ class Alarm(msgspec.Struct, frozen=True):
 
 
 class Transmitted(msgspec.Struct, frozen=True):
-    """The sending side of a generator. `requested_pps` is null for top speed."""
+    """The sending side of a generator. `requested_pps` is null for top speed.
+
+    `underruns` are times that a frame of a replay was due before it had been read; `speed` is that
+    of the schedule that the run was started with.
+    """
 
     port: str
     backend: str
@@ -72,6 +77,9 @@ class Transmitted(msgspec.Struct, frozen=True):
     bytes: Count
     requested_pps: float | None
     late_max_ns: Count
+    underruns: Count = 0
+    speed: float = 1.0
+    paused: bool = False
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -94,7 +102,7 @@ class _Run(msgspec.Struct, frozen=True, kw_only=True, tag_field="program"):
     """What every engine says of its run."""
 
     schema: Literal["fieldtap.status/1"]
-    name: str
+    name: Name
     pid: int
     state: Literal["running", "stopping"]
     started_ns: Count
@@ -119,7 +127,43 @@ class GenerateStatus(_Run, frozen=True, kw_only=True, tag="ft-generate"):
     rx: Received | None
 
 
-Status = CaptureStatus | GenerateStatus
+class Refused(msgspec.Struct, frozen=True):
+    """Frames that a reflector left to the host, by the reason."""
+
+    foreign: Count
+    group: Count
+    reflected: Count
+    fragment: Count
+    bad_length: Count
+
+
+class Returned(msgspec.Struct, frozen=True):
+    """What a port's own counters say of all that it sent since a reflector's start, in frames."""
+
+    source: str
+    sent: Count
+    dropped: Count
+
+
+class ReflectStatus(_Run, frozen=True, kw_only=True, tag="ft-reflect"):
+    """`status/1` of ft-reflect. `seen` is `reflected`, `capped` and all of `refused` together.
+
+    `cap_pps` is null without a cap; `bytes` are of the frames that were reflected.
+    """
+
+    port: str
+    mode: str
+    cap_pps: float | None
+    duration_s: float
+    seen: Count
+    reflected: Count
+    bytes: Count
+    capped: Count
+    refused: Refused
+    wire: Returned
+
+
+Status = CaptureStatus | GenerateStatus | ReflectStatus
 
 
 class RpcError(msgspec.Struct, frozen=True):
@@ -150,6 +194,13 @@ class Rotating(msgspec.Struct, frozen=True):
     """The answer to `rotate`."""
 
     rotating: bool
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """The answer to `rate`: how the run goes on."""
+
+    speed: float
+    paused: bool
 
 
 class Stopping(msgspec.Struct, frozen=True):

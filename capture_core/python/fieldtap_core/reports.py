@@ -70,6 +70,13 @@ class CaptureReport(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[FileRecord, ...]
 
 
+class Refusal(msgspec.Struct, frozen=True):
+    """A back end that would have been faster, and why a run did not get it."""
+
+    backend: str
+    reason: str
+
+
 class Sent(msgspec.Struct, frozen=True):
     """The sending side of a generator run. `requested_pps` is null for top speed."""
 
@@ -84,22 +91,26 @@ class Sent(msgspec.Struct, frozen=True):
     bps: float
     requested_pps: float | None
     late_max_ns: Count
+    underruns: Count = 0
+    refused: tuple[Refusal, ...] = ()
 
 
-class StreamRecord(msgspec.Struct, frozen=True):
-    """One stream of a generator run, in frames."""
+class Tap(msgspec.Struct, frozen=True):
+    """A file of what was handed to the port, and how long sending waited for it."""
 
-    id: int
-    tx: Count
-    rx: Count
-    lost: Count
-    duplicate: Count
-    reordered: Count
-    corrupt: Count
+    path: str
+    frames: Count
+    waited_ns: Count
 
 
 class Latency(msgspec.Struct, frozen=True):
-    """One-way delay in nanoseconds, and which clocks it was measured with."""
+    """One-way delay in nanoseconds, and which clocks it was measured with; nothing is taken off.
+
+    `jitter_ns` is the mean absolute difference between a frame and the one before it in its stream,
+    null of a single frame; `pdv_ns` is `p999` less `min` (RFC 8219). Frames that seem to have come
+    before they were sent are `negative`, those above 100 s `beyond`, both in no other figure.
+    `histogram` is HdrHistogram's (version 2, compressed, base64).
+    """
 
     samples: Count
     min: int
@@ -108,10 +119,37 @@ class Latency(msgspec.Struct, frozen=True):
     p999: int
     max: int
     source: str
+    mean: float | None = None
+    jitter_ns: Count | None = None
+    pdv_ns: Count | None = None
+    negative: Count = 0
+    beyond: Count = 0
+    histogram: str | None = None
+
+
+class StreamRecord(msgspec.Struct, frozen=True):
+    """One stream of a generator run, in frames.
+
+    What is null cannot be told: `lost` where frames of several streams were dropped at either port,
+    all that was received of a stream without a signature.
+    """
+
+    id: int
+    tx: Count
+    rx: Count | None
+    lost: Count | None
+    duplicate: Count | None
+    reordered: Count | None
+    corrupt: Count | None
+    name: str | None = None
+    latency_ns: Latency | None = None
 
 
 class GenerateReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The receipt of one generator run; `invalid_reason` says why `valid` is false."""
+    """The receipt of one generator run; `invalid_reason` says why `valid` is false.
+
+    `latency_unknown_reason` says why frames that came back have no `latency_ns`.
+    """
 
     schema: Literal["fieldtap.generate-report/1"]
     started_ns: Count
@@ -122,6 +160,8 @@ class GenerateReport(msgspec.Struct, frozen=True, kw_only=True):
     rx: Received | None
     streams: tuple[StreamRecord, ...]
     latency_ns: Latency | None
+    latency_unknown_reason: str | None = None
+    tap: Tap | None = None
 
 
 def read_capture_report(path: Path) -> CaptureReport:

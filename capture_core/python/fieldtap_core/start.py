@@ -36,7 +36,8 @@ def start(program: Path, name: str, options: Sequence[str]) -> Started:
     """Start `program` detached as engine `name`; return once its socket answers.
 
     Without `--report` among the options, the report goes to RUN/<name>.report.json, which is how
-    whoever stops the engine learns its ledger. What the engine says on stderr is in RUN/<name>.log.
+    whoever stops the engine learns its ledger; that of an earlier run of the name is removed, so
+    that an engine that is killed leaves none. What the engine says on stderr is in RUN/<name>.log.
     Raises `StartError` with the engine's own last line, or another `EngineError`.
     """
     rundirs.check_name(name)
@@ -47,6 +48,7 @@ def start(program: Path, name: str, options: Sequence[str]) -> Started:
     report = _report_option(options)
     if report is None:
         report = run_dir / f"{name}.report.json"
+        report.unlink(missing_ok=True)
         command += ["--report", os.fspath(report)]
     environment = os.environ | {"FIELDTAP_RUN_DIR": os.fspath(run_dir)}
     try:

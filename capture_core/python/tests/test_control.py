@@ -56,6 +56,13 @@ def test_a_mark_is_answered_with_its_time(running: start.Started) -> None:
         assert connection.mark("cable pulled") > 0
 
 
+def test_a_capture_has_no_rate_to_change(running: start.Started) -> None:
+    with Control(survey.find("tap").socket) as connection:
+        for change in (connection.pause, connection.resume):
+            with pytest.raises(RefusedError):
+                change()
+
+
 def test_a_refused_request_raises_the_engines_words(running: start.Started) -> None:
     with Control(survey.find("tap").socket) as connection, pytest.raises(RefusedError):
         connection.mark("x" * 1025)

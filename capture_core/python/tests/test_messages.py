@@ -57,6 +57,25 @@ def test_a_capture_status_is_read_with_its_drops() -> None:
     assert status.alarms[0].text == "disk full"
 
 
+def test_a_reflectors_status_is_read_with_its_refusals() -> None:
+    own = {
+        "program": "ft-reflect",
+        "port": "ftlab0",
+        "mode": "generic",
+        "cap_pps": None,
+        "duration_s": 3600.0,
+        "seen": 12,
+        "reflected": 5,
+        "bytes": 300,
+        "capped": 3,
+        "refused": {"foreign": 1, "group": 1, "reflected": 1, "fragment": 1, "bad_length": 0},
+        "wire": {"source": "tx_packets", "sent": 5, "dropped": 0},
+    }
+    status = messages.parse_status(encoded(CAPTURE | own))
+    assert isinstance(status, messages.ReflectStatus)
+    assert (status.reflected, status.refused.fragment, status.lost) == (5, 1, 3)
+
+
 def test_unknown_fields_are_tolerated() -> None:
     newer = CAPTURE | {"queue_depth": 5}
     newer["ports"] = [CAPTURE["ports"][0] | {"colour": "green"}]

@@ -1,6 +1,7 @@
 """Starting an engine that outlives its starter."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,16 @@ def test_an_engine_that_finished_at_once_is_no_error(standin: EngineUnderTest) -
     assert started.status is None
     assert started.exit_code == 0
     assert started.report.exists()
+
+
+def test_a_report_that_an_earlier_run_left_is_not_taken_for_this_ones(
+    engine: EngineUnderTest, run_dir: Path
+) -> None:
+    (run_dir / "tap.report.json").write_text("{}")
+    started = start.start(engine[0], "tap", ["-i", engine[1], "-w", "null:"])
+    os.kill(started.pid, signal.SIGKILL)
+    os.waitpid(started.pid, 0)
+    assert not started.report.exists()
 
 
 def test_the_callers_own_report_file_is_used(standin: EngineUnderTest, tmp_path: Path) -> None:

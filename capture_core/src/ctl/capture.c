@@ -62,6 +62,7 @@ static void close_all(struct ft_capture_run *run)
 	ft_capture_close_ports(run);
 	ft_guardian_free(run->guardian); /* restores the ports that are closed now */
 	ft_session_free(run->session);
+	ft_watch_close(&run->watch);
 	ft_manager_free(run->manager);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ctl/capture_run.h"
+#include "ctl/cpus.h"
 #include "ft/clock.h"
 #include "pipe/epb.h"
 
@@ -142,28 +143,10 @@ int ft_capture_open_ports(struct ft_capture_run *run, struct ft_error *error)
 static int choose_cpu(const struct ft_capture_run *run, unsigned hot)
 {
 	const struct ft_capture_settings *settings = run->settings;
-	FILE *file;
-	int first = -1, last;
 
 	if (settings->cpu_count > 0)
 		return (int)settings->cpus[hot % settings->cpu_count];
-	file = fopen("/sys/devices/system/cpu/isolated", "re");
-	while (file != NULL && fscanf(file, "%d", &first) == 1) {
-		last = first;
-		if (fscanf(file, "-%d", &last) == 1 && last < first)
-			last = first;
-		if (hot <= (unsigned)(last - first)) {
-			first += (int)hot;
-			break;
-		}
-		hot -= (unsigned)(last - first) + 1;
-		first = -1;
-		if (fscanf(file, ",") == EOF)
-			break;
-	}
-	if (file != NULL)
-		fclose(file);
-	return first;
+	return ft_cpu_isolated(hot);
 }
 
 static void set_up_hot(struct ft_capture_run *run, struct ft_capture_port *port, unsigned queue)

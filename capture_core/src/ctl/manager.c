@@ -198,6 +198,20 @@ static int answer_rotate(struct ft_manager *m, struct client *client, json_t *id
 	return send_result(client, id, json_pack("{s:b}", "rotating", 1));
 }
 
+static int answer_rate(struct ft_manager *m, struct client *client, json_t *id,
+		       const json_t *params)
+{
+	struct ft_error error;
+	json_t *result;
+
+	if (m->calls == NULL || m->calls->rate == NULL)
+		return send_error(client, id, RPC_FAILED, "this run sends nothing");
+	result = m->calls->rate(m->engine, params, &error);
+	if (result == NULL)
+		return send_error(client, id, RPC_BAD_PARAMS, error.text);
+	return send_result(client, id, result);
+}
+
 static int answer_mark(struct ft_manager *m, struct client *client, json_t *id, json_t *params)
 {
 	const char *text = json_string_value(json_object_get(params, "text"));
@@ -244,12 +258,14 @@ static int answer(struct ft_manager *m, struct client *client, json_t *request)
 	}
 	if (strcmp(method, "rotate") == 0)
 		return answer_rotate(m, client, id);
+	if (strcmp(method, "rate") == 0)
+		return answer_rate(m, client, id, params);
 	if (strcmp(method, "mark") == 0)
 		return answer_mark(m, client, id, params);
 	if (strcmp(method, "subscribe") == 0)
 		return answer_subscribe(client, id, params);
 	return send_error(client, id, RPC_UNKNOWN_METHOD,
-			  "methods: status, stop, rotate, mark, subscribe");
+			  "methods: status, stop, rotate, rate, mark, subscribe");
 }
 
 static int answer_line(struct ft_manager *m, struct client *client, const char *line, size_t bytes)

@@ -76,9 +76,11 @@ int ft_rundir_choose(char *path, size_t bytes, struct ft_error *error)
 		if (make_writable(path, 0700))
 			return 0;
 	}
-	return ft_fail(error, -EACCES,
-		       "no run directory is writable: tried $FIELDTAP_RUN_DIR, " SYSTEM_RUN
-		       " and $XDG_RUNTIME_DIR/fieldtap; set FIELDTAP_RUN_DIR to one that is");
+	return ft_fail(
+		error, -EACCES,
+		"no run directory is writable: tried $FIELDTAP_RUN_DIR, " SYSTEM_RUN
+		" and $XDG_RUNTIME_DIR/fieldtap; run as root, or set FIELDTAP_RUN_DIR to one "
+		"that is");
 }
 
 /*

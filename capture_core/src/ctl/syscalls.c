@@ -123,13 +123,13 @@ static int allow_sockets(scmp_filter_ctx filter)
 }
 
 /*
- * To close an XDP program's window and to read its counts, in maps that are open already. The
- * kernel lets an unprivileged process make no map, and load no program.
+ * To close an XDP program's window, to read its counts, and to have one make frames: with maps and
+ * programs that are open already. The kernel lets an unprivileged process make and load none.
  */
-static int allow_maps(scmp_filter_ctx filter)
+static int allow_bpf(scmp_filter_ctx filter)
 {
 	static const enum bpf_cmd commands[] = {BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM,
-						BPF_MAP_DELETE_ELEM};
+						BPF_MAP_DELETE_ELEM, BPF_PROG_TEST_RUN};
 	int rc = 0;
 
 	for (unsigned i = 0; rc == 0 && i < sizeof(commands) / sizeof(commands[0]); i++)
@@ -151,7 +151,7 @@ int ft_syscalls_restrict(void)
 	if (rc == 0)
 		rc = allow_sockets(filter);
 	if (rc == 0)
-		rc = allow_maps(filter);
+		rc = allow_bpf(filter);
 	if (rc == 0) /* a search in place of a walk through the list */
 		seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (rc == 0)

@@ -8,13 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "ft/clock.h"
 
-#define LOOK_EVERY_NS (200 * FT_NS_PER_MS)
-/* NTP slews by at most 500 ppm, 0.1 ms between two looks. */
-#define STEP_NS		    (5 * (int64_t)FT_NS_PER_MS)
+#define LOOK_EVERY_NS	    (200 * FT_NS_PER_MS)
+#define NEVER_S		    (1ll << 33)
 #define STALL_US	    100000u /* between two looks: half of the time */
 #define TELL_PRESSURE_EVERY (10 * FT_NS_PER_SECOND)
 
@@ -92,6 +92,12 @@ static void look_at_link(struct ft_watched_link *link, struct ft_manager *manage
 	else if (link->known && link->changes != now.changes)
 		ft_manager_alarm(manager, "link of %s changed %u times and is %s", link->name,
 				 now.changes - link->changes, now.up ? "up" : "down");
+	if (link->known)
+		link->changes_had += now.changes - link->changes;
+	if (now.up)
+		link->down_ns = 0;
+	else if (link->down_ns == 0)
+		link->down_ns = ft_clock_monotonic_ns();
 	link->known = true;
 	link->up = now.up;
 	link->changes = now.changes;
@@ -99,17 +105,43 @@ static void look_at_link(struct ft_watched_link *link, struct ft_manager *manage
 
 /* --- clock, memory ---------------------------------------------------------------------------- */
 
+/* A timer that never expires and is cancelled when the clock is set (timerfd_create(2)). */
+static bool arm_clock(struct ft_watch *watch)
+{
+	const struct itimerspec never = {.it_value.tv_sec = NEVER_S};
+
+	watch->clock_offset_ns = (int64_t)(ft_clock_utc_ns() - ft_clock_monotonic_ns());
+	return timerfd_settime(watch->clock_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never,
+			       NULL) == 0;
+}
+
+static void watch_clock(struct ft_watch *watch)
+{
+	watch->clock_fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (watch->clock_fd < 0)
+		return;
+	watch->clock_watched = arm_clock(watch);
+	if (!watch->clock_watched)
+		close(watch->clock_fd);
+}
+
 static void look_at_clock(struct ft_watch *watch, struct ft_manager *manager)
 {
-	int64_t offset_ns = (int64_t)(ft_clock_utc_ns() - ft_clock_monotonic_ns());
-	int64_t step_ns = offset_ns - watch->clock_offset_ns;
+	int64_t before_ns = watch->clock_offset_ns, step_ns;
+	uint64_t expired;
 
-	if (watch->clock_offset_ns != 0 && (step_ns > STEP_NS || step_ns < -STEP_NS))
-		ft_manager_alarm(manager,
-				 "the system clock was set %s by %.6f s; host timestamps follow it",
-				 step_ns > 0 ? "forward" : "back",
-				 (double)(step_ns > 0 ? step_ns : -step_ns) / 1e9);
-	watch->clock_offset_ns = offset_ns;
+	if (!watch->clock_watched) {
+		watch_clock(watch);
+		return;
+	}
+	if (read(watch->clock_fd, &expired, sizeof(expired)) >= 0 || errno != ECANCELED)
+		return;
+	arm_clock(watch);
+	watch->clock_sets++;
+	step_ns = watch->clock_offset_ns - before_ns;
+	ft_manager_alarm(
+		manager, "the system clock was set %s by %.6f s; host timestamps follow it",
+		step_ns > 0 ? "forward" : "back", (double)(step_ns > 0 ? step_ns : -step_ns) / 1e9);
 }
 
 /* For how long all tasks that wanted to run waited for memory (Documentation/accounting/psi.rst).
@@ -144,24 +176,37 @@ static void look_at_memory(struct ft_watch *watch, struct ft_manager *manager)
 			 (unsigned long long)(more_us / 1000));
 }
 
-void ft_watch_add(struct ft_watch *watch, const struct ft_port *port)
+void ft_watch_add_link(struct ft_watch *watch, const char *name, int ifindex)
 {
-	if (ft_port_ifindex(port) == 0 ||
-	    watch->link_count == sizeof(watch->links) / sizeof(watch->links[0]))
+	if (ifindex == 0 || watch->link_count == sizeof(watch->links) / sizeof(watch->links[0]))
 		return;
-	watch->links[watch->link_count++] = (struct ft_watched_link){
-		.name = ft_port_name(port), .ifindex = ft_port_ifindex(port)};
+	watch->links[watch->link_count++] =
+		(struct ft_watched_link){.name = name, .ifindex = ifindex};
 }
 
-void ft_watch_look(struct ft_watch *watch, struct ft_manager *manager)
+void ft_watch_add(struct ft_watch *watch, const struct ft_port *port)
 {
-	uint64_t now_ns = ft_clock_monotonic_ns();
+	ft_watch_add_link(watch, ft_port_name(port), ft_port_ifindex(port));
+}
 
-	if (watch->looked_ns != 0 && now_ns - watch->looked_ns < LOOK_EVERY_NS)
-		return;
+void ft_watch_look_now(struct ft_watch *watch, struct ft_manager *manager)
+{
 	for (unsigned i = 0; i < watch->link_count; i++)
 		look_at_link(&watch->links[i], manager);
 	look_at_clock(watch, manager);
 	look_at_memory(watch, manager);
-	watch->looked_ns = now_ns;
+	watch->looked_ns = ft_clock_monotonic_ns();
+}
+
+void ft_watch_look(struct ft_watch *watch, struct ft_manager *manager)
+{
+	if (watch->looked_ns == 0 || ft_clock_monotonic_ns() - watch->looked_ns >= LOOK_EVERY_NS)
+		ft_watch_look_now(watch, manager);
+}
+
+void ft_watch_close(struct ft_watch *watch)
+{
+	if (watch->clock_watched)
+		close(watch->clock_fd);
+	watch->clock_watched = false;
 }

@@ -10,16 +10,30 @@
 /* Add `bytes` bytes to a running sum. An odd length is padded with zero, so it must come last. */
 static inline uint64_t ft_checksum_add(uint64_t sum, const uint8_t *data, size_t bytes)
 {
-	uint32_t quad;
-	uint8_t tail[4] = {0};
+	uint64_t eight;
+	uint32_t four;
+	uint16_t two;
 
-	for (; bytes >= sizeof(quad); data += sizeof(quad), bytes -= sizeof(quad)) {
-		memcpy(&quad, data, sizeof(quad));
-		sum += quad;
+	for (; bytes >= sizeof(eight); data += sizeof(eight), bytes -= sizeof(eight)) {
+		memcpy(&eight, data, sizeof(eight));
+		sum += (eight & UINT32_MAX) + (eight >> 32);
 	}
-	memcpy(tail, data, bytes);
-	memcpy(&quad, tail, sizeof(quad));
-	return sum + quad;
+	if (bytes & sizeof(four)) {
+		memcpy(&four, data, sizeof(four));
+		data += sizeof(four);
+		sum += four;
+	}
+	if (bytes & sizeof(two)) {
+		memcpy(&two, data, sizeof(two));
+		data += sizeof(two);
+		sum += two;
+	}
+	if (bytes & 1) {
+		two = 0;
+		memcpy(&two, data, 1);
+		sum += two;
+	}
+	return sum;
 }
 
 /* The one's complement sum in 16 bits: 0xffff where it includes a correct checksum. */

@@ -3,9 +3,10 @@
 #include "ft/generate.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
-#include <poll.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,93 +28,45 @@
 #define CONFIRM_NS (2 * FT_NS_PER_SECOND)
 /* Frames that the port took but did not send are made up for so often. */
 #define TOP_UP_ROUNDS 3u
-
-/* Asked before each reading of the capture: a FIFO that nobody fills must not outlast Ctrl-C. */
-static bool may_read(void *context, int fd)
-{
-	struct ft_generate_run *run = context;
-	struct pollfd waiter = {.fd = fd, .events = POLLIN};
-
-	while (!ft_manager_interrupted(run->manager)) {
-		if (poll(&waiter, 1, 50) != 0)
-			return true;
-	}
-	return false;
-}
-
-static int prepare_replay(struct ft_generate_run *run, struct ft_error *error)
-{
-	const struct ft_generate_settings *settings = run->settings;
-	const struct ft_reader_wait wait = {.may_read = may_read, .context = run};
-	const struct ft_replay_limits limits = {
-		.port = run->transmit.device,
-		.max_bytes = run->transmit.max_bytes,
-		.max_tagged_bytes = run->transmit.max_tagged_bytes,
-	};
-	size_t frames;
-	int rc = ft_replay_load(settings->replay, settings->filter, &limits, &wait, &run->replay,
-				error);
-
-	if (rc != 0)
-		return rc == -EAGAIN ? -ECANCELED : rc;
-	frames = run->replay.frame_count;
-	run->asked = settings->count != 0 && settings->count < frames ? settings->count : frames;
-	run->replay.pace = run->pace;
-	run->replay.file_timing = !settings->rate_given;
-	run->sender.source = &run->replay.source;
-	run->sender.limit = run->asked;
-	run->sender.paced = run->replay.file_timing || settings->rate.unit != FT_RATE_MAX;
-	if (!run->replay.file_timing && frames > 0) {
-		ft_fine_time cost =
-			frames * run->pace.per_frame +
-			(run->replay.data_bytes + frames * FT_FCS_BYTES) * run->pace.per_byte;
-
-		run->requested_pps = ft_pace_pps(cost / frames);
-	}
-	return 0;
-}
-
-static int prepare_stream(struct ft_generate_run *run, struct ft_error *error)
-{
-	const struct ft_generate_settings *settings = run->settings;
-	int rc;
-
-	for (unsigned i = 0; i < settings->size_count; i++)
-		if (settings->sizes[i] - FT_FCS_BYTES > run->transmit.max_bytes)
-			return ft_fail(
-				error, -EINVAL,
-				"--size %u: port '%s' sends at most %u (with FCS); raise its "
-				"MTU: ip link set %s mtu %u, and the peer's",
-				settings->sizes[i], run->transmit.device,
-				run->transmit.max_bytes + FT_FCS_BYTES, run->transmit.device,
-				settings->sizes[i] - 18);
-	ft_signature_draw_run(&run->signature);
-	rc = ft_stream_create(settings->sizes, settings->size_count, &run->signature, &run->pace,
-			      &run->stream, error);
-	run->asked = settings->count;
-	run->requested_pps = ft_pace_pps(run->stream.mean_cost);
-	run->sender.source = &run->stream.source;
-	run->sender.limit = settings->count != 0 ? settings->count : UINT64_MAX;
-	run->sender.paced = settings->rate.unit != FT_RATE_MAX;
-	return rc;
-}
+/* No run is without an end: one that is given no duration takes no longer than this. */
+#define LONGEST_S  86400u
+#define LONGEST_NS (LONGEST_S * FT_NS_PER_SECOND)
 
 static int create_input(struct ft_generate_run *run, struct ft_error *error)
 {
+	/* Latency is between stamps of one clock, so both are the host's. */
 	static const struct ft_port_options options = {
 		.directions = FT_DIRECTION_IN,
 		.snap_bytes = RECEIVE_SNAP_BYTES,
 		.buffer_bytes = RECEIVE_BUFFER_BYTES,
 		.promiscuous = true,
+		.stamps = FT_STAMPS_HOST,
 	};
 	int rc;
 
 	if (run->settings->input == NULL)
 		return 0;
 	rc = ft_port_create(run->settings->input, &options, &run->input, error);
-	if (rc == 0 && ft_port_waits(run->input))
+	if (rc == 0 && ft_port_ifindex(run->input) == 0)
 		rc = ft_fail(error, -EINVAL, "-r %s: not an interface", run->settings->input);
 	return rc;
+}
+
+/* Tell now what would end unfinished after a day. A dry run takes no time. */
+static int bound_time(struct ft_generate_run *run, struct ft_error *error)
+{
+	double seconds = run->requested_pps > 0 ? (double)run->asked / run->requested_pps : 0;
+
+	if (run->settings->duration_ns != 0 || run->transmit.ifindex == 0)
+		return 0;
+	if (seconds > LONGEST_S)
+		return ft_fail(error, -EINVAL,
+			       "--rate: %" PRIu64 " frames take %.0f hours at it, and a run is "
+			       "ended after 24; raise the rate, or give --duration %.0f too",
+			       run->asked, seconds / 3600, ceil(seconds));
+	if (run->sender.duration_ns == 0)
+		run->sender.duration_ns = LONGEST_NS;
+	return 0;
 }
 
 /* Everything that can be judged without opening a port. */
@@ -122,30 +75,56 @@ static int prepare(struct ft_generate_run *run, struct ft_error *error)
 	const struct ft_generate_settings *settings = run->settings;
 	int rc = settings->report != NULL ? ft_report_check(settings->report, error) : 0;
 
+	run->sender.transmit = &run->transmit;
+	run->sender.duration_ns = settings->duration_ns;
+	run->sender.late.policy = settings->late;
+	run->tempo.speed = settings->speed != 0 ? settings->speed : 1;
 	if (rc == 0)
 		rc = ft_transmit_create(settings->output, &run->transmit, error);
 	if (rc == 0)
+		rc = ft_generate_check_output(run, error);
+	if (rc == 0)
 		rc = create_input(run, error);
 	if (rc == 0)
-		rc = ft_pace_set(&run->pace, &settings->rate, run->transmit.speed_bps, error);
-	if (rc == 0)
-		rc = settings->replay != NULL ? prepare_replay(run, error)
-					      : prepare_stream(run, error);
-	run->sender.transmit = &run->transmit;
-	run->sender.duration_ns = settings->duration_ns;
-	return rc;
+		rc = settings->replay != NULL ? ft_generate_prepare_replay(run, error)
+					      : ft_generate_prepare_streams(run, error);
+	if (rc == 0 && run->transmit.ifindex == 0 && !run->sender.paced && run->asked == 0 &&
+	    (settings->replay == NULL || settings->loops == 0))
+		rc = ft_fail(error, -EINVAL,
+			     "-o file: at --rate max it would never end; give a --rate or a "
+			     "--count");
+	return rc == 0 ? bound_time(run, error) : rc;
+}
+
+/* Frames that queues share come in no order: what was reordered by whom could not be told. */
+static int check_queues(const struct ft_generate_run *run, struct ft_error *error)
+{
+	unsigned queues = ft_port_queue_count(run->input);
+	const char *name = ft_port_name(run->input);
+
+	if (queues == 1)
+		return 0;
+	return ft_fail(error, -EINVAL,
+		       "-r %s: %u queues would lose the order of the frames, which is counted; "
+		       "use -r afpacket:%s, which takes all frames by one",
+		       run->settings->input, queues, name);
 }
 
 static int open_input(struct ft_generate_run *run, struct ft_error *error)
 {
+	bool is_signed = run->settings->replay == NULL && run->streams.is_signed;
 	int rc;
 
 	if (run->input == NULL)
 		return 0;
 	run->receiver.port = run->input;
-	run->receiver.run = run->settings->replay == NULL ? &run->signature : NULL;
-	rc = ft_guardian_start(false, &run->guardian, error);
-	return rc == 0 ? ft_port_open(run->input, error) : rc;
+	run->receiver.run = is_signed ? &run->signature : NULL;
+	rc = ft_receiver_create(&run->receiver, is_signed ? run->streams.count : 0, error);
+	if (rc == 0)
+		rc = ft_guardian_start(false, &run->guardian, error);
+	if (rc == 0)
+		rc = ft_port_open(run->input, error);
+	return rc == 0 ? check_queues(run, error) : rc;
 }
 
 static int start_receiving(struct ft_generate_run *run, struct ft_error *error)
@@ -162,14 +141,19 @@ static int start_receiving(struct ft_generate_run *run, struct ft_error *error)
 /* Where files come and go while the run has no privileges. */
 static int drop_privileges(struct ft_generate_run *run, struct ft_error *error)
 {
-	const char *directories[2] = {ft_manager_directory(run->manager)};
+	const struct ft_generate_settings *settings = run->settings;
+	const char *files[] = {settings->report, settings->tap,
+			       run->transmit.ifindex == 0 ? run->transmit.device : NULL};
+	const char *directories[4] = {ft_manager_directory(run->manager)};
+	char paths[3][PATH_MAX];
 	struct ft_privileges kept;
-	char report[PATH_MAX];
 	unsigned count = 1;
 
-	if (run->settings->report != NULL && strcmp(run->settings->report, "-") != 0) {
-		snprintf(report, sizeof(report), "%s", run->settings->report);
-		directories[count++] = dirname(report);
+	for (unsigned i = 0; i < 3; i++) {
+		if (files[i] == NULL || strcmp(files[i], "-") == 0)
+			continue;
+		snprintf(paths[i], sizeof(paths[i]), "%s", files[i]);
+		directories[count++] = dirname(paths[i]);
 	}
 	return ft_privileges_drop(directories, count, &kept, error);
 }
@@ -182,20 +166,26 @@ static int open_ports(struct ft_generate_run *run, struct ft_error *error)
 	int rc = open_input(run, error);
 
 	if (rc == 0)
-		rc = ft_transmit_open(&run->transmit, error);
+		rc = ft_generate_open_output(run, error);
 	if (rc == 0 && run->input != NULL)
 		rc = ft_port_start(run->input, error);
 	if (rc == 0 && ft_manager_interrupted(run->manager))
 		rc = -ECANCELED;
+	if (rc == 0 && run->sender.paced)
+		ft_realtime_permit(run->transmit.area, run->transmit.memory_bytes);
 	if (rc == 0)
 		rc = drop_privileges(run, error);
+	if (rc == 0)
+		rc = ft_generate_start_reading(run, error);
 	return rc == 0 ? start_receiving(run, error) : rc;
 }
 
 static int start_sending(struct ft_generate_run *run, struct ft_error *error)
 {
-	int rc = ft_sender_start(&run->sender, error);
+	int rc;
 
+	run->sender.speed = run->tempo.speed;
+	rc = ft_sender_start(&run->sender, error);
 	run->sending = rc == 0;
 	return rc;
 }
@@ -214,17 +204,16 @@ static void stop_sending(struct ft_generate_run *run)
 static int confirm(struct ft_generate_run *run, struct ft_error *error)
 {
 	uint64_t submitted = ft_count_read(&run->sender.submitted);
-	uint64_t began_ns = ft_clock_monotonic_ns();
-	struct ft_counters counters;
+	uint64_t began_ns = ft_clock_monotonic_ns(), counted;
 
 	do {
 		int rc;
 
 		ft_counters_settle();
-		rc = ft_counters_read(run->transmit.ifindex, &counters, error);
+		rc = ft_transmit_read_count(&run->transmit, &counted, error);
 		if (rc != 0)
 			return rc;
-		run->tx_frames = counters.tx_frames - run->tx_before;
+		run->tx_frames = counted - run->tx_before;
 		if (run->tx_frames >= submitted)
 			return 0;
 		ft_manager_serve(run->manager, SERVE_MS);
@@ -243,7 +232,8 @@ static int top_up(struct ft_generate_run *run, struct ft_error *error)
 
 	for (unsigned round = 0; rc == 0 && round < TOP_UP_ROUNDS; round++) {
 		if (run->failed || run->settings->replay != NULL || run->tx_frames >= run->asked ||
-		    atomic_load(&run->sender.stop) || run->sender.behind)
+		    atomic_load(&run->sender.stop) || run->sender.behind ||
+		    ft_count_read(&run->sender.late.skipped) != 0 || !ft_generate_had_all(run))
 			break;
 		before = run->tx_frames;
 		run->sender.limit += run->asked - run->tx_frames;
@@ -295,12 +285,10 @@ static void fail_run(struct ft_generate_run *run, const struct ft_error *error)
 /* All that happens between opened ports and the report. */
 static int generate(struct ft_generate_run *run, struct ft_error *error)
 {
-	struct ft_counters counters;
-	int rc = ft_counters_read(run->transmit.ifindex, &counters, error);
+	int rc = ft_generate_begin_counts(run, error);
 
 	if (rc != 0)
 		return rc;
-	run->tx_before = counters.tx_frames;
 	run->started_ns = ft_manager_publish(run->manager, error);
 	if (run->started_ns == 0)
 		return -EIO;
@@ -313,6 +301,8 @@ static int generate(struct ft_generate_run *run, struct ft_error *error)
 	run->stopped_ns = run->sender.ended_ns;
 	if (run->sender.result != 0)
 		fail_run(run, &run->sender.error);
+	if (ft_generate_judge_reading(run, error) != 0)
+		fail_run(run, error);
 	if (top_up(run, error) != 0)
 		fail_run(run, error);
 	if (run->receiving && !run->failed)
@@ -320,6 +310,10 @@ static int generate(struct ft_generate_run *run, struct ft_error *error)
 	stop_receiving(run);
 	if (run->receiver.result != 0)
 		fail_run(run, &run->receiver.error);
+	if (ft_generate_end_counts(run, error) != 0)
+		fail_run(run, error);
+	if (ft_transmit_finish(&run->transmit, error) != 0)
+		fail_run(run, error);
 	return 0;
 }
 
@@ -344,9 +338,12 @@ static void close_all(struct ft_generate_run *run)
 {
 	stop_receiving(run);
 	ft_port_free(run->input);
-	ft_transmit_close(&run->transmit);
+	ft_receiver_free(&run->receiver);
+	ft_watch_close(&run->watch);
+	ft_transmit_free(&run->transmit);
 	ft_guardian_free(run->guardian);
-	ft_stream_free(&run->stream);
+	ft_stream_set_free(&run->streams);
+	ft_stream_file_free(&run->stream_file);
 	ft_replay_free(&run->replay);
 	ft_manager_free(run->manager);
 }
@@ -362,7 +359,6 @@ int ft_generate_run(const struct ft_generate_settings *settings)
 		return 1;
 	}
 	run->settings = settings;
-	run->transmit.fd = -1;
 	rc = run_generator(run, &error);
 	if (rc == -ECANCELED) {
 		code = 130;

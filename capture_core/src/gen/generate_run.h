@@ -5,17 +5,15 @@
 #define FT_GEN_GENERATE_RUN_H
 
 #include "ctl/guardian.h"
+#include "ctl/watch.h"
 #include "ft/generate.h"
 #include "ft/manager.h"
 #include "ft/port.h"
 #include "ft/replay.h"
+#include "gen/receive_port.h"
 #include "gen/receiver.h"
 #include "gen/sender.h"
 #include "gen/stream.h"
-
-#define FT_GENERATE_TX_BACKEND "afpacket"
-#define FT_GENERATE_TX_MODE    "sendmmsg"
-#define FT_GENERATE_TX_SOURCE  "tx_packets"
 
 /* Owned by the main thread; sender and receiver say what their threads write. */
 struct ft_generate_run {
@@ -23,35 +21,94 @@ struct ft_generate_run {
 	struct ft_manager *manager;
 	struct ft_transmit transmit;
 	struct ft_signature_run signature;
-	struct ft_stream stream;
+	struct ft_stream_file stream_file;
+	struct ft_stream_set streams;
+	struct ft_replay_settings replay_settings;
 	struct ft_replay replay;
 	struct ft_pace pace;
 	struct ft_sender sender;
 	struct ft_guardian *guardian; /* NULL: nothing is switched off */
 	struct ft_port *input;
 	struct ft_receiver receiver;
+	struct ft_receive_port receive_port;
+	struct ft_watch watch; /* of both ports and the clock, from the first frame on */
 	bool sending, receiving;
 	uint64_t asked;			 /* frames; 0: as many as fit the duration */
 	double requested_pps;		 /* 0: top speed, or a file's own timing */
 	uint64_t tx_before;		 /* the port's counter at the start */
 	uint64_t tx_frames;		 /* what it counted since: frames that did leave */
-	uint64_t link_lost_ns;		 /* monotonic; 0: the port has its link */
 	uint64_t started_ns, stopped_ns; /* UTC; 0: not yet */
+	struct ft_sender_change tempo;	 /* as clients have it */
 	const char *stop_reason;
 	bool failed; /* and an alarm has said why */
 	struct ft_error failure;
 };
 
+/* Read, check and make the streams, or the one stream of the command line. -EINVAL, -ENOMEM. */
+int ft_generate_prepare_streams(struct ft_generate_run *run, struct ft_error *error);
+
+/* Open the capture of a replay. -EINVAL, -ECANCELED; else as ft_replay_open. */
+int ft_generate_prepare_replay(struct ft_generate_run *run, struct ft_error *error);
+
+/* Read ahead far enough for a replay's first frames to leave in time. -ECANCELED. */
+int ft_generate_start_reading(struct ft_generate_run *run, struct ft_error *error);
+
+/* Whether a replay's capture was read to its end; -EBADMSG where only what came before was sent. */
+int ft_generate_judge_reading(const struct ft_generate_run *run, struct ft_error *error);
+
+/* Frames that this machine failed to receive: at the adapter, before the socket, at the socket. */
+uint64_t ft_generate_receiver_dropped(const struct ft_generate_run *run);
+
 /*
  * Frames that left the port and did not come back: those confirmed, less each one received once,
- * less what the kernel dropped at our own socket. A copy is in `frames` but not in `distinct`, so
+ * less what this machine dropped. A copy is in `frames` but not in `distinct`, so
  *
  *   tx.frames = rx.frames - duplicate - too late + lost + receiver_dropped
+ *
+ * Where some streams are signed, the frames of all others count on neither side.
  */
 uint64_t ft_generate_lost(const struct ft_generate_run *run);
 
+/* Whether the turn of every frame asked for came before the time was up. */
+bool ft_generate_had_all(const struct ft_generate_run *run);
+
+/*
+ * Wait a moment for links, and note what the ports have counted before the first frame; from then
+ * on links and clock are watched. -ENETDOWN, -ENODEV.
+ */
+int ft_generate_begin_counts(struct ft_generate_run *run, struct ft_error *error);
+/* Find out what has changed since. -ENODEV when a port has gone. */
+int ft_generate_end_counts(struct ft_generate_run *run, struct ft_error *error);
+
+/* Of -o and --tap, what can be judged without opening a port. -EINVAL. */
+int ft_generate_check_output(const struct ft_generate_run *run, struct ft_error *error);
+
+/* Open the tap and the fastest back end that delivers, and say which on stderr unless -q. */
+int ft_generate_open_output(struct ft_generate_run *run, struct ft_error *error);
+
 /* Answer clients until the sender has ended or something stops the run; returns why. */
 const char *ft_generate_wait(struct ft_generate_run *run);
+
+/* The method `rate`: {"rate"}, {"speed"} or {"paused"}; the result tells speed and pause. */
+json_t *ft_generate_rate(void *run, const json_t *params, struct ft_error *error);
+
+/* Why the result does not show what it was meant to: each reason; an empty text where it does. */
+void ft_generate_judge(const struct ft_generate_run *run, char *text, size_t bytes);
+
+/*
+ * What each stream came to: [{id, name, tx, rx, lost, duplicate, reordered, corrupt, latency_ns}],
+ * with histograms for a report. None where frames carry no stream's number or nobody received them.
+ */
+json_t *ft_generate_streams(const struct ft_generate_run *run, bool for_report);
+
+/* Of all streams: as ft_latency_describe, with `histogram` for a report; null where not known. */
+json_t *ft_generate_latency(const struct ft_generate_run *run, bool for_report);
+
+/* Why latencies are not known although frames came back, or NULL. */
+const char *ft_generate_latency_unknown(const struct ft_generate_run *run);
+
+/* A line a stream where there are several, on stderr. */
+void ft_generate_summarize_streams(const struct ft_generate_run *run);
 
 /* The run in words, on stderr. */
 void ft_generate_summarize(const struct ft_generate_run *run);

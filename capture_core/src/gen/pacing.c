@@ -5,21 +5,25 @@
 
 #include <errno.h>
 #include <math.h>
+#include <string.h>
 #include <time.h>
 
 #include "ft/clock.h"
 
 /* The last stretch is spun through: a sleeper wakes up to this late. */
 #define SPIN_NS (60 * 1000ull)
-/* How long `stop` may go unnoticed. */
-#define LONGEST_SLEEP_NS (20 * FT_NS_PER_MS)
+/* How long a flag may go unnoticed. */
+#define LONGEST_SLEEP_NS (2 * FT_NS_PER_MS)
 
-/* The duration of one unit at so many a second; the slowest rates need more than 64 bits. */
+/*
+ * The duration of one unit at so many a second; the slowest rates need more than 64 bits. Rounded
+ * up, so that a duration holds its rate's number of frames and not one more.
+ */
 static ft_fine_time fine_from_rate(double units_per_second)
 {
 	long double ns = 1e9L / (long double)units_per_second;
 
-	return (ft_fine_time)(ldexpl(ns, FT_FINE_SHIFT) + 0.5L);
+	return (ft_fine_time)ceill(ldexpl(ns, FT_FINE_SHIFT));
 }
 
 int ft_pace_set(struct ft_pace *pace, const struct ft_rate *rate, uint64_t speed_bps,
@@ -40,8 +44,8 @@ int ft_pace_set(struct ft_pace *pace, const struct ft_rate *rate, uint64_t speed
 	case FT_RATE_PERCENT:
 		if (speed_bps == 0)
 			return ft_fail(error, -EINVAL,
-				       "--rate %g%%: the port does not tell its speed; give the "
-				       "rate in pps or bps",
+				       "%g%%: the port does not tell its speed; give the rate in "
+				       "pps or bps",
 				       rate->value);
 		bps = (double)speed_bps * rate->value / 100;
 		break;
@@ -51,6 +55,28 @@ int ft_pace_set(struct ft_pace *pace, const struct ft_rate *rate, uint64_t speed
 	pace->per_byte = fine_from_rate(bps / 8);
 	pace->per_frame = FT_WIRE_OVERHEAD_BYTES * pace->per_byte;
 	return 0;
+}
+
+static const char *const late_names[] = {
+	[FT_LATE_CATCH_UP] = "catch-up",
+	[FT_LATE_SKIP] = "skip",
+	[FT_LATE_SLIDE] = "slide",
+};
+
+int ft_parse_late(const char *text, enum ft_late *late, struct ft_error *error)
+{
+	for (unsigned i = 0; i < sizeof(late_names) / sizeof(late_names[0]); i++) {
+		if (strcmp(text, late_names[i]) == 0) {
+			*late = (enum ft_late)i;
+			return 0;
+		}
+	}
+	return ft_fail(error, -EINVAL, "'%s' is none of catch-up, skip and slide", text);
+}
+
+const char *ft_late_name(enum ft_late late)
+{
+	return late_names[late];
 }
 
 double ft_pace_pps(ft_fine_time cost)
@@ -68,11 +94,16 @@ static void sleep_until(uint64_t monotonic_ns)
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
-uint64_t ft_pace_wait(uint64_t due_ns, const atomic_bool *stop)
+static bool is_set(const atomic_bool *flag)
+{
+	return atomic_load_explicit(flag, memory_order_relaxed);
+}
+
+uint64_t ft_pace_wait(uint64_t due_ns, const atomic_bool *stop, const atomic_bool *changed)
 {
 	uint64_t now_ns = ft_clock_monotonic_ns();
 
-	while (now_ns < due_ns && !atomic_load_explicit(stop, memory_order_relaxed)) {
+	while (now_ns < due_ns && !is_set(stop) && !is_set(changed)) {
 		uint64_t left_ns = due_ns - now_ns;
 
 		if (left_ns > LONGEST_SLEEP_NS + SPIN_NS)

@@ -7,58 +7,67 @@
 #include "gen/receiver.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "ft/clock.h"
 
 #define RECEIVE_TIMEOUT_MS 10
 #define COUNTS_EVERY	   1024u
 
-static void account(struct ft_receiver *receiver, const struct ft_frame *frame)
+static void take_frame(struct ft_receiver *receiver, const struct ft_signature *signature,
+		       uint64_t stamp_ns)
 {
+	struct ft_received_stream *stream = &receiver->streams[signature->stream];
+	int64_t latency_ns, previous_ns;
+
+	ft_count_add(&stream->frames, 1);
+	if (signature->reflected)
+		ft_count_add(&receiver->reflected, 1);
+	if (ft_sequence_observe(&stream->sequence, signature->sequence) != FT_SEQUENCE_FIRST)
+		return;
+	latency_ns = ft_latency_between(signature->sent_ns, stamp_ns);
+	previous_ns = ft_count_read(&stream->sequence.distinct) > 1 ? stream->previous_ns
+								    : FT_LATENCY_NONE;
+	ft_latency_record(&stream->latency, latency_ns, previous_ns);
+	if (receiver->stream_count > 1)
+		ft_latency_record(receiver->latency, latency_ns, previous_ns);
+	stream->previous_ns = latency_ns;
+}
+
+/* Returns whether the frame is one of this run, of whatever stream. */
+static bool account(struct ft_receiver *receiver, const struct ft_frame *frame)
+{
+	enum ft_signature_verdict verdict;
 	struct ft_signature signature;
 
 	if (receiver->run == NULL) {
-		ft_count_add(&receiver->frames, 1);
-		return;
+		ft_count_add(&receiver->unsigned_frames, 1);
+		return true;
 	}
-	switch (ft_signature_read(frame->data, frame->captured_bytes, receiver->run, &signature)) {
-	case FT_SIGNATURE_VALID:
-		ft_count_add(&receiver->frames, 1);
-		ft_sequence_observe(&receiver->sequence, signature.sequence);
-		break;
-	case FT_SIGNATURE_CORRUPT:
-		ft_count_add(&receiver->corrupt, 1);
-		break;
-	case FT_SIGNATURE_FOREIGN:
+	verdict = ft_signature_read(frame->data, frame->captured_bytes, receiver->run, &signature);
+	if (verdict == FT_SIGNATURE_FOREIGN ||
+	    (verdict != FT_SIGNATURE_BROKEN && signature.stream >= receiver->stream_count)) {
 		ft_count_add(&receiver->foreign, 1);
-		break;
+		return false;
 	}
-}
-
-static void publish(struct ft_receiver *receiver)
-{
-	const struct ft_sequence *sequence = &receiver->sequence;
-
-	if (receiver->run == NULL) {
-		ft_count_set(&receiver->distinct, ft_count_read(&receiver->frames));
-		return;
-	}
-	ft_count_set(&receiver->distinct, sequence->distinct);
-	ft_count_set(&receiver->duplicate, sequence->duplicate);
-	ft_count_set(&receiver->reordered, sequence->reordered);
-	ft_count_set(&receiver->too_late, sequence->too_late);
-	ft_count_set(&receiver->missing, sequence->next - sequence->distinct);
+	if (verdict == FT_SIGNATURE_BROKEN)
+		ft_count_add(&receiver->broken, 1);
+	else if (verdict == FT_SIGNATURE_CORRUPT)
+		ft_count_add(&receiver->streams[signature.stream].corrupt, 1);
+	else
+		take_frame(receiver, &signature, frame->stamp_ns);
+	return true;
 }
 
 static void take_batch(struct ft_receiver *receiver, const struct ft_frame *frames, int count)
 {
-	uint64_t before = ft_count_read(&receiver->frames);
+	bool ours = false;
 
 	for (int i = 0; i < count; i++)
-		account(receiver, &frames[i]);
-	publish(receiver);
-	if (ft_count_read(&receiver->frames) != before)
+		ours |= account(receiver, &frames[i]);
+	if (ours)
 		ft_count_set(&receiver->last_ns, ft_clock_monotonic_ns());
 }
 
@@ -112,12 +121,35 @@ static void *run(void *argument)
 	return NULL;
 }
 
+int ft_receiver_create(struct ft_receiver *receiver, uint32_t stream_count, struct ft_error *error)
+{
+	size_t bytes = stream_count * sizeof(*receiver->streams);
+	void *memory;
+
+	if (stream_count == 0)
+		return 0;
+	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED)
+		return ft_fail(error, -ENOMEM, "-r: no memory to count %u streams in",
+			       stream_count);
+	madvise(memory, bytes, MADV_NOHUGEPAGE); /* else touching a little makes all of it */
+	receiver->streams = memory;
+	receiver->stream_count = stream_count;
+	receiver->latency = stream_count == 1 ? &receiver->streams[0].latency
+					      : calloc(1, sizeof(*receiver->latency));
+	if (receiver->latency == NULL)
+		return ft_fail(error, -ENOMEM, "-r: out of memory");
+	return 0;
+}
+
 int ft_receiver_start(struct ft_receiver *receiver, struct ft_error *error)
 {
 	int rc = pthread_create(&receiver->thread, NULL, run, receiver);
 
 	if (rc != 0)
 		return ft_fail(error, -rc, "cannot start the receiving thread: %s", strerror(rc));
+	pthread_setname_np(receiver->thread, "ft-receiver");
 	return 0;
 }
 
@@ -125,4 +157,34 @@ void ft_receiver_stop(struct ft_receiver *receiver)
 {
 	atomic_store(&receiver->close, true);
 	pthread_join(receiver->thread, NULL);
+}
+
+void ft_receiver_sum(const struct ft_receiver *receiver, struct ft_received *sum)
+{
+	*sum = (struct ft_received){.corrupt = ft_count_read(&receiver->broken)};
+	sum->frames = sum->distinct = ft_count_read(&receiver->unsigned_frames);
+	for (uint32_t i = 0; i < receiver->stream_count; i++) {
+		const struct ft_received_stream *stream = &receiver->streams[i];
+		const struct ft_sequence *sequence = &stream->sequence;
+		uint64_t distinct = ft_count_read(&sequence->distinct);
+		uint64_t next = ft_count_read(&sequence->next);
+
+		sum->frames += ft_count_read(&stream->frames);
+		sum->distinct += distinct;
+		sum->duplicate += ft_count_read(&sequence->duplicate);
+		sum->reordered += ft_count_read(&sequence->reordered);
+		sum->too_late += ft_count_read(&sequence->too_late);
+		sum->missing += next > distinct ? next - distinct : 0;
+		sum->corrupt += ft_count_read(&stream->corrupt);
+	}
+}
+
+void ft_receiver_free(struct ft_receiver *receiver)
+{
+	if (receiver->stream_count > 1)
+		free(receiver->latency);
+	if (receiver->streams != NULL)
+		munmap(receiver->streams, receiver->stream_count * sizeof(*receiver->streams));
+	receiver->streams = NULL;
+	receiver->stream_count = 0;
 }

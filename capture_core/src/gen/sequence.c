@@ -26,34 +26,39 @@ static bool test_and_set(struct ft_sequence *sequence, uint64_t number)
 }
 
 /* Move the window up to `number`, which becomes the highest; the numbers skipped have not come. */
-static void advance(struct ft_sequence *sequence, uint64_t number)
+static void advance(struct ft_sequence *sequence, uint64_t next, uint64_t number)
 {
-	if (number - sequence->next >= FT_SEQUENCE_WINDOW) {
+	if (number - next >= FT_SEQUENCE_WINDOW) {
 		memset(sequence->seen, 0, sizeof(sequence->seen));
 	} else {
-		for (uint64_t n = sequence->next; n <= number; n++)
+		for (uint64_t n = next; n <= number; n++)
 			*word_of(sequence, n) &= ~bit_of(n);
 	}
-	sequence->next = number + 1;
+	ft_count_set(&sequence->next, number + 1);
 }
 
-void ft_sequence_observe(struct ft_sequence *sequence, uint32_t number)
+enum ft_sequence_verdict ft_sequence_observe(struct ft_sequence *sequence, uint32_t number)
 {
-	/* The 64-bit number nearest to the next one expected. */
-	int64_t ahead = (int32_t)(number - (uint32_t)sequence->next);
-	uint64_t extended = sequence->next + (uint64_t)ahead;
-	uint64_t behind = ahead < 0 ? (uint64_t)-ahead : 0;
+	uint64_t next = ft_count_read(&sequence->next);
+	uint32_t behind = (uint32_t)next - number;
 
-	if (behind == 0) {
-		advance(sequence, extended);
+	if (behind == 0 || behind > FT_SEQUENCE_BEHIND) { /* the next one, or ahead of it */
+		uint64_t extended = next + (uint32_t)-behind;
+
+		advance(sequence, next, extended);
 		test_and_set(sequence, extended);
-		sequence->distinct++;
-	} else if (behind > FT_SEQUENCE_WINDOW || behind > sequence->next) {
-		sequence->too_late++; /* or from before the first, which nobody has sent */
-	} else if (test_and_set(sequence, extended)) {
-		sequence->duplicate++;
-	} else {
-		sequence->distinct++;
-		sequence->reordered++;
+		ft_count_add(&sequence->distinct, 1);
+		return FT_SEQUENCE_FIRST;
 	}
+	if (behind > FT_SEQUENCE_WINDOW || behind > next) {
+		ft_count_add(&sequence->too_late, 1); /* or before the first, which none sent */
+		return FT_SEQUENCE_TOO_LATE;
+	}
+	if (test_and_set(sequence, next - behind)) {
+		ft_count_add(&sequence->duplicate, 1);
+		return FT_SEQUENCE_DUPLICATE;
+	}
+	ft_count_add(&sequence->distinct, 1);
+	ft_count_add(&sequence->reordered, 1);
+	return FT_SEQUENCE_FIRST;
 }

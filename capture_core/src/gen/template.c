@@ -45,7 +45,7 @@ static void fill_ipv4(uint8_t *at, uint32_t bytes)
 	memcpy(at, &header, sizeof(header));
 }
 
-/* The payload must be in place, with the signature's room zero: stamped, it adds up to nothing. */
+/* The payload must be in place: however the signature is stamped, it adds up to the same. */
 static void fill_udp(uint8_t *at, uint32_t bytes)
 {
 	struct udphdr header = {
@@ -74,9 +74,9 @@ uint8_t *ft_template_fill(uint8_t *frame, uint32_t bytes, const struct ft_signat
 	fill_ipv4(ip, bytes - ETH_HLEN);
 	for (uint8_t *at = payload; at < room; at++)
 		*at = (uint8_t)(at - payload);
-	memset(room, 0, FT_SIGNATURE_ROOM_BYTES);
-	fill_udp(udp, bytes - ETH_HLEN - (uint32_t)sizeof(struct iphdr));
 	ft_signature_prepare(room, run, stream);
+	ft_signature_cover(payload, room);
 	ft_signature_stamp(room, 0, 0);
+	fill_udp(udp, bytes - ETH_HLEN - (uint32_t)sizeof(struct iphdr));
 	return room;
 }

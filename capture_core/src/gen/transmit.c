@@ -1,38 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * ft_transmit_send() runs on the sender's thread, once for up to FT_TRANSMIT_BATCH frames; nearly
- * all of its time is the kernel's (about 2 us a frame on veth). It allocates nothing and sleeps
- * only where the port cannot take more.
- */
+/* What all back ends have in common: the device, its limits and link, memory, and the tap. */
 #include "gen/transmit.h"
+
+#include <net/if.h> /* before the kernel's own */
 
 #include <errno.h>
 #include <linux/if_ether.h>
-#include <linux/if_packet.h>
 #include <net/if_arp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "ft/clock.h"
+#include "ft/counters.h"
+#include "ft/generate.h"
+#include "gen/frame_file.h"
 #include "port/ethtool.h"
+#include "port/vlan.h"
+#include "port/xsk_send.h"
 
-#define PREFIX	       "afpacket:"
-#define VLAN_TAG_BYTES 4u
 /* An adapter that was reset needs seconds to find its link again. */
 #define LINK_WAIT_NS (5 * FT_NS_PER_SECOND)
 #define LINK_POLL_MS 10
 /* A port that is down for so long while frames are due is given up. */
 #define OUTAGE_NS    (2 * FT_NS_PER_SECOND)
 #define FULL_WAIT_NS 20000 /* a queue of 1000 smallest frames empties in 67 us at 10GbE */
-#define BUSY_WAIT_MS 20
 
-static void sleep_ns(long ns)
+static const struct ft_transmit_ops *const backends[] = {
+	&ft_transmit_live,
+	&ft_transmit_afxdp,
+	&ft_transmit_afpacket,
+	&ft_transmit_file,
+};
+
+static void sleep_ns(uint64_t ns)
 {
-	const struct timespec pause = {.tv_nsec = ns};
+	const struct timespec pause = {.tv_nsec = (long)ns};
 
 	nanosleep(&pause, NULL);
 }
@@ -44,7 +52,7 @@ static int query(const struct ft_transmit *t, unsigned long request, struct ifre
 	if (fd < 0)
 		return -errno;
 	*ifr = (struct ifreq){0};
-	memcpy(ifr->ifr_name, t->device, sizeof(t->device));
+	snprintf(ifr->ifr_name, sizeof(ifr->ifr_name), "%s", t->device);
 	rc = ioctl(fd, request, ifr) < 0 ? -errno : 0;
 	close(fd);
 	return rc;
@@ -65,49 +73,85 @@ static int read_limits(struct ft_transmit *t, struct ft_error *error)
 	if (rc != 0)
 		return ft_fail(error, rc, "-o: port '%s': %s", t->device, strerror(-rc));
 	t->max_bytes = (uint32_t)ifr.ifr_mtu + ETH_HLEN;
-	t->max_tagged_bytes = t->max_bytes + VLAN_TAG_BYTES;
+	t->max_tagged_bytes = t->max_bytes + FT_VLAN_TAG_BYTES;
 	t->speed_bps = ft_ethtool_speed_bps(t->device);
 	return 0;
 }
 
-int ft_transmit_create(const char *spec, struct ft_transmit *t, struct ft_error *error)
+static int resolve_device(struct ft_transmit *t, struct ft_error *error)
 {
-	const char *device = spec;
-
-	t->fd = -1;
-	if (strncmp(spec, PREFIX, strlen(PREFIX)) == 0)
-		device += strlen(PREFIX);
-	else if (strchr(spec, ':') != NULL)
-		return ft_fail(
-			error, -EINVAL,
-			"-o: port '%s': frames are sent by back end afpacket: afpacket:DEVICE "
-			"or DEVICE",
-			spec);
-	if (device[0] == '\0')
-		return ft_fail(error, -EINVAL, "-o: port '%s' names no device", spec);
-	t->ifindex = strlen(device) < sizeof(t->device) ? (int)if_nametoindex(device) : 0;
+	if (t->device[0] == '\0')
+		return ft_fail(error, -EINVAL, "-o: names no device");
+	t->ifindex = strlen(t->device) < IF_NAMESIZE ? (int)if_nametoindex(t->device) : 0;
 	if (t->ifindex == 0)
 		return ft_fail(error, -ENODEV,
-			       "-o: port '%s': no such interface; see fieldtap ports", device);
-	snprintf(t->device, sizeof(t->device), "%s", device);
-	for (unsigned i = 0; i < FT_TRANSMIT_BATCH; i++) {
-		t->messages[i].msg_hdr.msg_iov = &t->frames[i];
-		t->messages[i].msg_hdr.msg_iovlen = 1;
-	}
+			       "-o: port '%s': no such interface; see fieldtap ports", t->device);
 	return read_limits(t, error);
+}
+
+int ft_transmit_create(const char *spec, struct ft_transmit *t, struct ft_error *error)
+{
+	const char *colon = strchr(spec, ':');
+	size_t name_bytes = colon != NULL ? (size_t)(colon - spec) : 0;
+
+	t->device = colon != NULL ? colon + 1 : spec;
+	t->slots_in_flight = FT_TRANSMIT_RING + FT_TRANSMIT_BATCH;
+	for (unsigned i = 0; i < sizeof(backends) / sizeof(backends[0]); i++)
+		if (colon != NULL && strlen(backends[i]->name) == name_bytes &&
+		    memcmp(spec, backends[i]->name, name_bytes) == 0)
+			t->ops = backends[i];
+	if (colon != NULL && t->ops == NULL)
+		return ft_fail(error, -EINVAL,
+			       "-o: port '%s': frames are sent to DEVICE, by live:DEVICE, "
+			       "afxdp:DEVICE or afpacket:DEVICE, or written to file:NAME.pcapng",
+			       spec);
+	if (t->ops != &ft_transmit_file)
+		return resolve_device(t, error);
+	t->max_bytes = t->max_tagged_bytes = FT_GENERATE_MAX_SIZE - FT_FCS_BYTES;
+	return ft_frame_file_check("-o file:", t->device, error);
+}
+
+static size_t round_up(size_t bytes)
+{
+	return (bytes + FT_XSK_SEND_CHUNK_BYTES - 1) / FT_XSK_SEND_CHUNK_BYTES *
+	       FT_XSK_SEND_CHUNK_BYTES;
+}
+
+void *ft_transmit_memory(struct ft_transmit *t, size_t bytes)
+{
+	/* Copies of frames that lie elsewhere, and what a zero-copy driver receives into. */
+	size_t own_bytes = (size_t)2 * FT_TRANSMIT_RING * FT_XSK_SEND_CHUNK_BYTES;
+	void *area;
+
+	t->memory_bytes = round_up(bytes);
+	t->area_bytes = t->memory_bytes + own_bytes;
+	area = mmap(NULL, t->area_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		    0);
+	t->area = area != MAP_FAILED ? area : NULL;
+	return t->area;
+}
+
+int ft_transmit_open(struct ft_transmit *t, struct ft_error *error)
+{
+	if (t->area == NULL && ft_transmit_memory(t, 0) == NULL)
+		return ft_fail(error, -ENOMEM, "-o: port '%s': out of memory", t->device);
+	if (t->longest_bytes == 0)
+		t->longest_bytes = t->max_tagged_bytes;
+	t->unseen = t->unproven = t->takes_all = t->keeps_no_time = false;
+	return t->ops->open(t, error);
 }
 
 int ft_transmit_has_link(const struct ft_transmit *t)
 {
 	struct ifreq ifr;
-	int rc = query(t, SIOCGIFFLAGS, &ifr);
+	int rc = t->ifindex != 0 ? query(t, SIOCGIFFLAGS, &ifr) : 0;
 
-	if (rc != 0)
-		return rc;
+	if (rc != 0 || t->ifindex == 0)
+		return rc != 0 ? rc : 1;
 	return (ifr.ifr_flags & IFF_UP) != 0 && (ifr.ifr_flags & IFF_RUNNING) != 0;
 }
 
-static int wait_for_link(const struct ft_transmit *t, struct ft_error *error)
+int ft_transmit_wait_for_link(const struct ft_transmit *t, struct ft_error *error)
 {
 	uint64_t began_ns = ft_clock_monotonic_ns();
 	struct ifreq ifr;
@@ -123,42 +167,102 @@ static int wait_for_link(const struct ft_transmit *t, struct ft_error *error)
 				       "-o: port '%s' has no link; check the cable and that the "
 				       "other end is up",
 				       t->device);
-		sleep_ns((long)(LINK_POLL_MS * FT_NS_PER_MS));
+		sleep_ns(LINK_POLL_MS * FT_NS_PER_MS);
 	}
 	return rc < 0 ? ft_fail(error, rc, "-o: port '%s': %s", t->device, strerror(-rc)) : 0;
 }
 
-int ft_transmit_open(struct ft_transmit *t, struct ft_error *error)
+int ft_transmit_read_count(const struct ft_transmit *t, uint64_t *frames, struct ft_error *error)
 {
-	/* Protocol 0: the socket receives nothing. */
-	const struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_ifindex = t->ifindex};
+	struct ft_counters counters;
+	int rc;
 
-	t->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (t->fd < 0)
-		return ft_fail(
-			error, -errno,
-			"-o: port '%s': cannot open a packet socket: %s; run as root or give "
-			"the program cap_net_raw and cap_net_admin",
-			t->device, strerror(errno));
-	if (bind(t->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		return ft_fail(error, -errno, "-o: port '%s': bind: %s", t->device,
-			       strerror(errno));
-	return wait_for_link(t, error);
+	if (t->ifindex == 0) {
+		*frames = ft_count_read(&t->frames_written);
+		return 0;
+	}
+	rc = ft_counters_read(t->ifindex, &counters, error);
+	if (rc == 0)
+		*frames = counters.tx_frames;
+	return rc;
 }
 
-/* Wait for room, for as long as the reason for waiting may last. 0: try again. */
-static int wait_for_port(struct ft_transmit *t, int reason, uint64_t *outage_ns,
-			 struct ft_error *error)
+const char *ft_transmit_count_source(const struct ft_transmit *t)
 {
-	struct pollfd waiter = {.fd = t->fd, .events = POLLOUT};
+	return t->ifindex != 0 ? "tx_packets" : "file";
+}
+
+static int tap(struct ft_transmit *t, unsigned count, uint64_t stamp_ns, struct ft_error *error)
+{
+	uint64_t began_ns = ft_clock_monotonic_ns();
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < count; i++)
+		rc = ft_frame_file_add(t->tap, t->frames[i].iov_base,
+				       (uint32_t)t->frames[i].iov_len, stamp_ns, error);
+	t->tap_waited_ns += ft_clock_monotonic_ns() - began_ns;
+	return rc;
+}
+
+int ft_transmit_send(struct ft_transmit *t, unsigned count, const atomic_bool *stop,
+		     struct ft_error *error)
+{
+	uint64_t stamp_ns = t->tap != NULL ? ft_clock_utc_ns() : 0;
+	int sent = t->ops->send(t, count, stop, error), rc;
+
+	if (t->tap == NULL || sent <= 0)
+		return sent;
+	rc = tap(t, (unsigned)sent, stamp_ns, error);
+	return rc == 0 ? sent : rc;
+}
+
+int ft_transmit_flood(struct ft_transmit *t, struct ft_repeated *repeated, uint32_t count,
+		      struct ft_error *error)
+{
+	return t->ops->flood(t, repeated, count, error);
+}
+
+void ft_transmit_drain(struct ft_transmit *t)
+{
+	if (t->ops->drain != NULL)
+		t->ops->drain(t);
+}
+
+int ft_transmit_finish(struct ft_transmit *t, struct ft_error *error)
+{
+	int rc = t->tap != NULL ? ft_frame_file_finish(t->tap, error) : 0;
+
+	if (rc == 0 && t->ops == &ft_transmit_file)
+		rc = ft_frame_file_finish(t->state, error);
+	return rc;
+}
+
+void ft_transmit_close(struct ft_transmit *t)
+{
+	if (t->ops != NULL)
+		t->ops->close(t);
+	t->state = NULL;
+}
+
+void ft_transmit_free(struct ft_transmit *t)
+{
+	ft_transmit_close(t);
+	ft_frame_file_free(t->tap);
+	if (t->area != NULL)
+		munmap(t->area, t->area_bytes);
+	*t = (struct ft_transmit){0};
+}
+
+int ft_transmit_wait(const struct ft_transmit *t, int reason, uint64_t *outage_ns,
+		     struct ft_error *error)
+{
 	uint64_t now_ns = ft_clock_monotonic_ns();
 
 	switch (reason) {
 	case ENOBUFS: /* the queue, or the other end of a virtual link, is full */
+	case EBUSY:
+	case EAGAIN:
 		sleep_ns(FULL_WAIT_NS);
-		return 0;
-	case EAGAIN: /* the socket's own buffer is full */
-		poll(&waiter, 1, BUSY_WAIT_MS);
 		return 0;
 	case EINTR:
 		return 0;
@@ -166,7 +270,7 @@ static int wait_for_port(struct ft_transmit *t, int reason, uint64_t *outage_ns,
 		if (*outage_ns == 0)
 			*outage_ns = now_ns;
 		if (now_ns - *outage_ns < OUTAGE_NS) {
-			sleep_ns((long)(LINK_POLL_MS * FT_NS_PER_MS));
+			sleep_ns(LINK_POLL_MS * FT_NS_PER_MS);
 			return 0;
 		}
 		return ft_fail(error, -ENETDOWN, "-o: port '%s' went down", t->device);
@@ -181,34 +285,4 @@ static int wait_for_port(struct ft_transmit *t, int reason, uint64_t *outage_ns,
 		return ft_fail(error, -reason, "-o: port '%s': cannot send: %s", t->device,
 			       strerror(reason));
 	}
-}
-
-int ft_transmit_send(struct ft_transmit *t, unsigned count, const atomic_bool *stop,
-		     struct ft_error *error)
-{
-	uint64_t outage_ns = 0;
-	unsigned sent = 0;
-
-	while (sent < count) {
-		int rc = sendmmsg(t->fd, t->messages + sent, count - sent, MSG_DONTWAIT);
-
-		if (rc > 0) {
-			sent += (unsigned)rc;
-			outage_ns = 0;
-			continue;
-		}
-		if (atomic_load_explicit(stop, memory_order_relaxed))
-			break;
-		rc = wait_for_port(t, errno, &outage_ns, error);
-		if (rc != 0)
-			return rc;
-	}
-	return (int)sent;
-}
-
-void ft_transmit_close(struct ft_transmit *t)
-{
-	if (t->fd >= 0)
-		close(t->fd);
-	t->fd = -1;
 }

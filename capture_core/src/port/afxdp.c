@@ -487,6 +487,7 @@ static const struct ft_port_key keys[] = {
 
 const struct ft_port_ops ft_port_afxdp = {
 	.name = "afxdp",
+	.is_interface = true,
 	.keys = keys,
 	.stamps_by_adapter = true,
 	.create = afxdp_create,

@@ -87,6 +87,8 @@ int ft_counters_read(int ifindex, struct ft_counters *counters, struct ft_error 
 	counters->rx_frames = stats.rx_packets;
 	counters->tx_frames = stats.tx_packets;
 	counters->rx_missed = stats.rx_missed_errors;
+	counters->rx_dropped = stats.rx_dropped;
+	counters->rx_errors = stats.rx_errors;
 	counters->tx_dropped = stats.tx_dropped;
 	return 0;
 }

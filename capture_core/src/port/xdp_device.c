@@ -20,6 +20,7 @@
 #define NETDEV_FAMILY	     "netdev"
 #define NETDEV_GET	     1
 #define NETDEV_IFINDEX	     1
+#define NETDEV_FEATURES	     3
 #define NETDEV_RX_METADATA   5
 #define NETDEV_METADATA_TIME (1u << 0)
 #define NETDEV_METADATA_VLAN (1u << 2)
@@ -81,18 +82,17 @@ static const void *find(const struct reply *reply, uint16_t type, size_t bytes)
 	return NULL;
 }
 
-/* What the driver tells a program of a frame: NETDEV_METADATA_ bits; 0 when nobody knows. */
-static uint64_t read_metadata(int ifindex)
+/* A 64-bit attribute of the device in that family. -EOPNOTSUPP when nobody knows. */
+static int read_attribute(int ifindex, uint16_t attribute, uint64_t *found)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
 	uint32_t index = (uint32_t)ifindex;
 	const void *value = NULL;
-	uint64_t metadata = 0;
 	struct reply reply;
 	uint16_t family;
 
 	if (fd < 0)
-		return 0;
+		return -errno;
 	if (ask(fd, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, NETDEV_FAMILY,
 		sizeof(NETDEV_FAMILY), &reply) == 0)
 		value = find(&reply, CTRL_ATTR_FAMILY_ID, sizeof(family));
@@ -100,12 +100,17 @@ static uint64_t read_metadata(int ifindex)
 		memcpy(&family, value, sizeof(family));
 		value = NULL;
 		if (ask(fd, family, NETDEV_GET, NETDEV_IFINDEX, &index, sizeof(index), &reply) == 0)
-			value = find(&reply, NETDEV_RX_METADATA, sizeof(metadata));
+			value = find(&reply, attribute, sizeof(*found));
 	}
 	if (value != NULL)
-		memcpy(&metadata, value, sizeof(metadata));
+		memcpy(found, value, sizeof(*found));
 	close(fd);
-	return metadata;
+	return value != NULL ? 0 : -EOPNOTSUPP;
+}
+
+int ft_xdp_device_read_features(int ifindex, uint64_t *features)
+{
+	return read_attribute(ifindex, NETDEV_FEATURES, features);
 }
 
 static int query(int fd, const char *device, unsigned long request, struct ifreq *ifr)
@@ -161,14 +166,14 @@ static int read_link(int fd, const char *device, struct ft_xdp_device *found,
 int ft_xdp_device_read(const char *device, struct ft_xdp_device *found, struct ft_error *error)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc;
-	uint64_t metadata;
+	uint64_t metadata = 0;
 
 	if (fd < 0)
 		return ft_fail(error, -errno, "port '%s': %s", device, strerror(errno));
 	rc = read_link(fd, device, found, error);
 	found->queue_count = count_queues(fd, device);
 	close(fd);
-	metadata = read_metadata(found->ifindex);
+	read_attribute(found->ifindex, NETDEV_RX_METADATA, &metadata); /* else none */
 	found->stamps = metadata & NETDEV_METADATA_TIME;
 	found->tags = metadata & NETDEV_METADATA_VLAN;
 	return rc;

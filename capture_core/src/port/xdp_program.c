@@ -80,19 +80,30 @@ static int tell_other(const char *device, int ifindex, int rc, struct ft_error *
 	}
 	return ft_fail(error, rc,
 		       "port '%s': an XDP program is attached already ('%s', id %u), and there is "
-		       "room for one; end what holds it, or capture with afpacket:%s",
-		       device, info.name, id, device);
+		       "room for one; end what holds it",
+		       device, info.name, id);
+}
+
+int ft_xdp_attach(int program_fd, const char *device, int ifindex, bool generic,
+		  struct ft_error *error)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, options,
+		    .flags = generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
+	int fd = bpf_link_create(program_fd, ifindex, BPF_XDP, &options);
+
+	if (fd == -EBUSY || fd == -EEXIST)
+		return tell_other(device, ifindex, -EBUSY, error);
+	return fd;
 }
 
 int ft_xdp_program_attach(struct ft_xdp_program *program, const char *device, int ifindex,
 			  bool generic, struct ft_error *error)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, options,
-		    .flags = generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
-	int fd = bpf_link_create(program->program_fd, ifindex, BPF_XDP, &options);
+	int fd = ft_xdp_attach(program->program_fd, device, ifindex, generic, error);
+	struct ft_error said = *error;
 
-	if (fd == -EBUSY || fd == -EEXIST)
-		return tell_other(device, ifindex, -EBUSY, error);
+	if (fd == -EBUSY)
+		return ft_fail(error, fd, "%.400s, or capture with afpacket:%s", said.text, device);
 	if (fd < 0)
 		return fd;
 	program->link_fd = fd;

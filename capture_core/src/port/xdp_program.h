@@ -13,6 +13,14 @@
 
 struct bpf_object;
 
+/*
+ * Put a program on a device, natively or (`generic`) behind its driver. Returns the link's
+ * descriptor: the program is off when that is closed. -EBUSY when the device has one already:
+ * `error` says which. Others are left to the caller.
+ */
+int ft_xdp_attach(int program_fd, const char *device, int ifindex, bool generic,
+		  struct ft_error *error);
+
 struct ft_xdp_program {
 	struct bpf_object *object;
 	int program_fd;

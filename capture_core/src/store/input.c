@@ -231,6 +231,18 @@ int ft_input_seek(struct ft_input *input, uint64_t offset, struct ft_error *erro
 	return 0;
 }
 
+int ft_input_rewind(struct ft_input *input, struct ft_error *error)
+{
+	int code = ft_input_seek(input, 0, error);
+
+	if (code < 0)
+		return code;
+	if (input->packed)
+		inflateEnd(&input->stream);
+	input->packed = input->in_member = false;
+	return begin_gzip(input, error);
+}
+
 uint64_t ft_input_offset(const struct ft_input *input)
 {
 	return input->offset;

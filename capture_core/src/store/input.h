@@ -41,6 +41,9 @@ void ft_input_skip(struct ft_input *input, uint64_t bytes);
 /* Go on at byte `offset` of a file that is not packed. */
 int ft_input_seek(struct ft_input *input, uint64_t offset, struct ft_error *error);
 
+/* Begin again, packed or not. -ESPIPE where the input cannot be read twice. */
+int ft_input_rewind(struct ft_input *input, struct ft_error *error);
+
 /* Where ft_input_data() lies in the (decompressed) stream. */
 uint64_t ft_input_offset(const struct ft_input *input);
 

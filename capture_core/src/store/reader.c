@@ -89,6 +89,18 @@ int ft_reader_seek(struct ft_reader *reader, uint64_t offset, struct ft_error *e
 	return ft_input_seek(reader->input, offset, error);
 }
 
+int ft_reader_rewind(struct ft_reader *reader, struct ft_error *error)
+{
+	int code = ft_input_rewind(reader->input, error);
+
+	if (code < 0)
+		return code;
+	reader->last_bytes = reader->whole_bytes = 0;
+	reader->interface_count = reader->first_interface = 0;
+	reader->swapped = false;
+	return begin(reader, error);
+}
+
 bool ft_reader_is_packed(const struct ft_reader *reader)
 {
 	return ft_input_is_packed(reader->input);

@@ -8,22 +8,28 @@ from fieldtap_core.errors import EngineError
 from fieldtap_core.survey import Engine, Survey
 from fieldtap_hardware.ports import InventoryError, Port
 from fieldtap_hardware.verdicts import Check, Report, Verdict, worst
+from fieldtap_hardware.watch import Watch
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import DataTable, Footer, Static
 
 from fieldtap import captures, machine, sessions, tables, words
 from fieldtap.failures import CommandError
 from fieldtap.rates import Rates
 from fieldtap.screens.dialogs import HelpDialog
+from fieldtap.screens.linktest import LinktestScreen
 from fieldtap.screens.new_capture import NewCaptureDialog
+from fieldtap.screens.new_generator import NewGeneratorDialog
+from fieldtap.screens.new_linktest import NewLinktestDialog
 from fieldtap.screens.run import RunScreen, stop_run
 
 RUNS_EVERY_S = 1.0
 PORTS_EVERY_S = 5.0
+SETTLING_S = 0.5  # an enclosure brings a dozen devices, one after another
 
 # Columns and their widths: fixed, so that tables fit 80 columns and are not measured anew.
 PORT_COLUMNS = {
@@ -50,6 +56,8 @@ that runs, whoever started it. They go on when this console ends.
 
   tab      from one table to the other
   n        new capture on the chosen port
+  g        new generator run on the chosen port, once it is armed
+  l        link test from the chosen port; it ends with this console
   enter    open the chosen run            s   stop it
   r        look again                     q   leave the console
   ctrl+p   the same by name
@@ -64,6 +72,8 @@ class HomeScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new_capture", "New capture", id="home.new"),
+        Binding("g", "new_generator", "Generate", id="home.generate"),
+        Binding("l", "new_linktest", "Link test", id="home.linktest"),
         Binding(
             "enter", "open_run", "Open run", id="home.open", priority=True, key_display="enter"
         ),
@@ -78,6 +88,8 @@ class HomeScreen(Screen[None]):
         self.report: Report | None = None
         self.engines: dict[str, Engine] = {}
         self._rates = Rates()
+        self._watch = Watch()
+        self._settling: Timer | None = None
         self._ports_busy = asyncio.Lock()
         self._runs_busy = asyncio.Lock()
 
@@ -102,6 +114,18 @@ class HomeScreen(Screen[None]):
         self._ports_table.focus()
         self.set_interval(RUNS_EVERY_S, self.look_for_runs)
         self.set_interval(PORTS_EVERY_S, self.look_at_ports)
+        asyncio.get_running_loop().add_reader(self._watch.fileno(), self._devices_changed)
+
+    def on_unmount(self) -> None:
+        """Stop listening for devices."""
+        asyncio.get_running_loop().remove_reader(self._watch.fileno())
+
+    def _devices_changed(self) -> None:
+        """Look again once an adapter, enclosure or clock that came or went has settled."""
+        if self._watch.drain():
+            if self._settling is not None:
+                self._settling.stop()
+            self._settling = self.set_timer(SETTLING_S, self.look_at_ports)
 
     def on_screen_resume(self) -> None:
         """Look at once when this screen comes up; below another one it rests."""
@@ -160,6 +184,11 @@ class HomeScreen(Screen[None]):
         row = self._ports_table.cursor_row
         return self.ports[row].name if 0 <= row < len(self.ports) else ""
 
+    def _other_port(self) -> str:
+        """Return the name of the port that is not chosen, "" unless there are just two."""
+        others = {port.name for port in self.ports} - {self.chosen_port()}
+        return others.pop() if len(others) == 1 else ""
+
     def _explain_port(self) -> None:
         """Below the ports: what is not ok with the chosen one and the machine, and what to do."""
         if self.report is None:
@@ -193,7 +222,7 @@ class HomeScreen(Screen[None]):
         """Show only the keys that do something now."""
         if action in ("open_run", "stop_run"):
             return self.chosen_run() is not None
-        if action == "new_capture":
+        if action in ("new_capture", "new_generator", "new_linktest"):
             return bool(self.ports)
         return super().check_action(action, parameters)
 
@@ -214,7 +243,23 @@ class HomeScreen(Screen[None]):
     @work(exit_on_error=False)
     async def action_new_capture(self) -> None:
         """Ask for a new capture, start it, and show it."""
-        name = await self.app.push_screen_wait(NewCaptureDialog(self.chosen_port()))
+        self._show_run(await self.app.push_screen_wait(NewCaptureDialog(self.chosen_port())))
+
+    @work(exit_on_error=False)
+    async def action_new_generator(self) -> None:
+        """Ask for a generator run, have it armed, start it, and show it."""
+        self._show_run(await self.app.push_screen_wait(NewGeneratorDialog(self.chosen_port())))
+
+    @work(exit_on_error=False)
+    async def action_new_linktest(self) -> None:
+        """Ask for a link test, have it armed, and run it."""
+        prepared = await self.app.push_screen_wait(
+            NewLinktestDialog(self.chosen_port(), self._other_port())
+        )
+        if prepared is not None:
+            self.app.push_screen(LinktestScreen(prepared))
+
+    def _show_run(self, name: str | None) -> None:
         if name is None:
             return
         try:

@@ -1,11 +1,12 @@
 """One engine, live: what it counts, what it lost and why, its alarms."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from fieldtap_core.control import Control
 from fieldtap_core.errors import EngineError
-from fieldtap_core.messages import CaptureStatus, GenerateStatus, Status
-from fieldtap_core.reports import CaptureReport
+from fieldtap_core.messages import CaptureStatus, Received, ReflectStatus, Status
+from fieldtap_core.reports import CaptureReport, GenerateReport
 from fieldtap_core.stream import subscribe
 from fieldtap_core.survey import Engine
 from rich.text import Text
@@ -15,7 +16,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from fieldtap import captures, words
+from fieldtap import captures, generators, words
 from fieldtap.rates import Rates
 from fieldtap.screens.dialogs import ConfirmDialog, HelpDialog, MarkDialog
 
@@ -76,18 +77,20 @@ class RunScreen(Screen[None]):
         except EngineError as error:
             reason = str(error)
         self.ended = True
-        self._show_end(captures.report_of(self._status))
+        self._show_end()
         self.query_one("#run-note", Static).update(f"{reason}; esc goes back")
         self.refresh_bindings()
 
-    def _show_end(self, report: CaptureReport | None) -> None:
+    def _show_end(self) -> None:
         """Show the receipt where the run left one; else its last word stays."""
         status = self._status
         duration = words.seconds(status.now_ns - status.started_ns)
         title = f"{status.name}  ended after {duration}  to {words.target(status)}"
         self.query_one("#title", Static).update(title)
-        if report is not None:
-            self.query_one("#ledger", Static).update(report_text(report))
+        if (captured := captures.report_of(status)) is not None:
+            self.query_one("#ledger", Static).update(report_text(captured))
+        elif (generated := generators.report_of(status)) is not None:
+            self.query_one("#ledger", Static).update(generated_text(generated))
 
     def _show(self, status: Status) -> None:
         self._status = status
@@ -155,8 +158,10 @@ def status_text(status: Status, rates: Rates) -> Text:
     if isinstance(status, CaptureStatus):
         for port in status.ports:
             text.append_text(port_text(port))
+    elif isinstance(status, ReflectStatus):
+        text.append_text(reflector_text(status))
     else:
-        text.append_text(generator_text(status))
+        text.append_text(generator_text(status.tx.frames, status.rx))
     return text
 
 
@@ -185,14 +190,42 @@ def port_text(port: words.Ledger) -> Text:
     return text
 
 
-def generator_text(status: GenerateStatus) -> Text:
+def generated_text(report: GenerateReport) -> Text:
+    """The result of a finished generator run, and whether it shows what it was meant to."""
+    text = Text("valid\n" if report.valid else f"NOT VALID: {report.invalid_reason}\n")
+    return text.append_text(generator_text(report.tx.frames, report.rx))
+
+
+def generator_text(sent: int, received: Received | None) -> Text:
     """What was sent, and what came back."""
-    rows = [("sent", status.tx.frames)]
-    if status.rx is not None:
+    rows = [("sent", sent)]
+    if received is not None:
         rows += [
-            ("received", status.rx.frames),
-            ("lost", status.rx.lost),
-            ("dropped here", status.rx.receiver_dropped),
-            ("foreign", status.rx.foreign),
+            ("received", received.frames),
+            ("lost", received.lost),
+            ("dropped here", received.receiver_dropped),
+            ("foreign", received.foreign),
         ]
+    return counts_text(rows)
+
+
+def reflector_text(status: ReflectStatus) -> Text:
+    """What was sent back, and why the rest was left to the host."""
+    return counts_text(
+        [
+            ("seen", status.seen),
+            ("sent back", status.reflected),
+            ("beyond the cap", status.capped),
+            ("of others", status.refused.foreign),
+            ("from or to a group", status.refused.group),
+            ("from a reflector", status.refused.reflected),
+            ("fragments", status.refused.fragment),
+            ("of bad length", status.refused.bad_length),
+            ("dropped by the port", status.wire.dropped),
+        ]
+    )
+
+
+def counts_text(rows: Sequence[tuple[str, int]]) -> Text:
+    """Counts of frames, a line each."""
     return Text("\n" + "".join(f"  {label:<23}{words.count(n):>18}\n" for label, n in rows))

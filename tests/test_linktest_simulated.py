@@ -1,0 +1,516 @@
+"""Link tests over a simulated device: what it does is known, so what they find can be judged."""
+
+import math
+from collections.abc import Iterable
+from random import Random
+from typing import get_args
+
+import pytest
+from fieldtap.linktest import figures, session
+from fieldtap.linktest.bench import SHORT_WAITS, STANDARD_WAITS, Bench
+from fieldtap.linktest.kinds import QuickTest, Rfc2544Test, SoakTest, Y1564Test
+from fieldtap.linktest.results import Directions, LinktestReport, Service
+from fieldtap.linktest.settings import STANDARD_SIZES, Limits, Part, Search, Settings, shorten
+from fieldtap.linktest.trial import Snapshot, Trial, TrialResult
+from fieldtap_hardware.ports import Port
+from fieldtap_hardware.verdicts import Verdict
+from simulated_device import SimulatedClock, SimulatedDevice
+
+
+class Silent:
+    """A listener that hears nothing."""
+
+    def begins(self, trial: Trial) -> None:
+        pass
+
+    def goes_on(self, trial: Trial, snapshot: Snapshot) -> None:
+        pass
+
+    def ended(self, result: TrialResult) -> None:
+        pass
+
+
+def port(name: str, *, carrier: bool = True) -> Port:
+    return Port(
+        name=name,
+        index=1,
+        virtual=True,
+        model=None,
+        driver="simulated",
+        driver_version=None,
+        firmware=None,
+        bus=None,
+        bus_address=None,
+        pci=(),
+        numa_node=None,
+        mac=None,
+        mtu_bytes=9216,
+        speed_bps=10_000_000_000,
+        up=True,
+        carrier=carrier,
+        rx_queues=1,
+        tx_queues=1,
+        timestamping=None,
+        master=None,
+        stacked=(),
+        addresses=(),
+        default_route=False,
+        forwarding=False,
+        ipv6_autoconfigures=False,
+    )
+
+
+PORTS = (port("sim0"), port("sim1"))
+
+
+@pytest.fixture(autouse=True)
+def no_engine_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fieldtap.linktest.facts._engine", lambda: "simulated")
+
+
+def bench(device: SimulatedDevice, directions: Directions = "a-b", attempts: int = 3) -> Bench:
+    return Bench(device, device.clock, STANDARD_WAITS, directions, attempts, Silent())
+
+
+def rfc2544(
+    device: SimulatedDevice,
+    parts: Iterable[Part],
+    *,
+    sizes: tuple[int, ...] = (64,),
+    directions: Directions = "a-b",
+    search: Search = "mlr",
+    limits: Limits = Limits(),  # noqa: B008  frozen
+    short: bool = False,
+) -> LinktestReport:
+    settings = Settings(tuple(parts), sizes, directions, search=search, limits=limits)
+    if short:
+        settings = shorten(settings)
+    test = Rfc2544Test("rfc2544", bench(device, directions), settings, device.line_bps)
+    return session.run(test, PORTS)
+
+
+@pytest.mark.parametrize("search", get_args(Search))
+@pytest.mark.parametrize("seed", range(100))
+def test_throughput_is_found_within_the_stated_precision(seed: int, search: Search) -> None:
+    """For devices of any rate and buffer, on any line, with spoiled trials in between."""
+    random = Random(seed)
+    size = random.choice(STANDARD_SIZES)
+    line_bps = random.choice((1e9, 10e9, 25e9))
+    line = figures.line_pps(line_bps, size)
+    device = SimulatedDevice(
+        SimulatedClock(),
+        line_bps=line_bps,
+        cap_pps=line * random.choice((random.uniform(0.001, 1.2), 10 ** random.uniform(-3, 0))),
+        depth_frames=random.choice((0.0, random.uniform(1, 4000))),
+        duplicate_ratio=random.choice((0.0, 0.001)),
+        reorder_ratio=random.choice((0.0, 0.01)),
+        latency_ns=random.randrange(1_000, 1_000_000),
+        spoiled=["the link went down"] * random.choice((0, 0, 1, 2)),
+        random=random,
+    )
+    report = rfc2544(device, ["throughput"], sizes=(size,), search=search)
+    (found,) = report.throughput
+    assert device.cap_pps is not None
+    truth = min(line, device.cap_pps + device.depth_frames / 60)
+    assert found.rate_pps is not None
+    one_frame = 1 / 60
+    assert truth * (1 - found.precision) - one_frame <= found.rate_pps <= truth + one_frame
+    if found.upper_pps is not None:
+        assert found.upper_pps - found.rate_pps <= found.precision * found.upper_pps * (1 + 1e-9)
+    proofs = [
+        result
+        for result in report.trials
+        if result.valid
+        and result.trial.duration_s == 60
+        and result.trial.flows[0].rate_pps == pytest.approx(found.rate_pps)
+    ]
+    assert any(result.lost == 0 for result in proofs)
+
+
+def test_mlr_searches_faster_than_bisection() -> None:
+    took = {}
+    for search in get_args(Search):
+        clock = SimulatedClock()
+        device = SimulatedDevice(clock, cap_pps=9.37e6)
+        before = clock.ns
+        rfc2544(device, ["throughput"], search=search)
+        took[search] = clock.ns - before
+    assert took["mlr"] < took["bisection"] / 2
+
+
+def test_a_device_that_loses_at_random_has_no_throughput() -> None:
+    device = SimulatedDevice(SimulatedClock(), loss_ratio=0.01, random=Random(1))
+    (found,) = rfc2544(device, ["throughput"], search="bisection").throughput
+    assert found.rate_pps is None
+    assert "no rate came through without loss" in found.reasons
+
+
+def test_a_link_that_flaps_at_the_far_end_has_no_throughput() -> None:
+    device = SimulatedDevice(SimulatedClock(), down_s=2, down_period_s=20)
+    (found,) = rfc2544(device, ["throughput"]).throughput
+    assert found.rate_pps is None
+
+
+def test_a_device_faster_than_the_line_reaches_line_rate() -> None:
+    report = rfc2544(
+        SimulatedDevice(SimulatedClock()), ["throughput"], limits=Limits(throughput_percent=100)
+    )
+    (found,) = report.throughput
+    assert found.rate_pps == pytest.approx(14_880_952, abs=1)
+    assert found.upper_pps is None
+    assert report.verdict == "ok"
+
+
+def test_a_machine_that_is_slower_than_the_line_says_so() -> None:
+    device = SimulatedDevice(SimulatedClock(), sender_pps=1e6)
+    report = rfc2544(device, ["throughput"])
+    (found,) = report.throughput
+    assert found.highest_pps == pytest.approx(0.8e6)
+    assert found.rate_pps == pytest.approx(0.8e6)
+    assert any("it may carry more" in reason for reason in found.reasons)
+    assert report.standard is not None
+    assert any("does not reach it" in deviation.done for deviation in report.standard.deviations)
+
+
+def test_a_receiver_that_is_too_slow_is_not_blamed_on_the_link() -> None:
+    device = SimulatedDevice(SimulatedClock(), receiver_pps=2e6, cap_pps=1e6)
+    (found,) = rfc2544(device, ["throughput"]).throughput
+    assert found.rate_pps == pytest.approx(1e6, rel=0.005)
+    slow = SimulatedDevice(SimulatedClock(), receiver_pps=1e6)
+    (found,) = rfc2544(slow, ["throughput"]).throughput
+    assert found.verdict != "fail"
+    assert found.upper_pps is None
+
+
+def test_trials_that_stay_invalid_make_the_test_invalid_with_the_reason() -> None:
+    device = SimulatedDevice(SimulatedClock(), cap_pps=1e6, spoiled=["killed"] * 40)
+    report = rfc2544(device, get_args(Part), limits=Limits(throughput_percent=50))
+    assert report.verdict == "invalid"
+    assert "killed" in " ".join(report.reasons)
+    assert report.throughput[0].rate_pps is None
+    assert sum(not result.valid for result in report.trials) >= 3
+
+
+def test_loss_that_a_late_sender_caused_is_looked_at_again() -> None:
+    device = SimulatedDevice(SimulatedClock(), late_trials=2)
+    (found,) = rfc2544(device, ["throughput"]).throughput
+    assert found.rate_pps == pytest.approx(14_880_952, abs=1)
+    assert any("ms late" in reason for reason in found.reasons)
+
+
+def test_loss_that_comes_back_counts_though_the_sender_was_late() -> None:
+    device = SimulatedDevice(SimulatedClock(), cap_pps=1e6, late_trials=10_000)
+    (found,) = rfc2544(device, ["throughput"]).throughput
+    assert found.rate_pps is None
+    assert any("ms late" in reason for reason in found.reasons)
+
+
+def test_a_limit_that_is_not_met_fails_the_test() -> None:
+    device = SimulatedDevice(SimulatedClock(), cap_pps=1e6)
+    report = rfc2544(device, ["throughput"], limits=Limits(throughput_percent=95))
+    assert report.verdict == "fail"
+    assert "95 % demanded" in report.reasons[0]
+
+
+def test_without_limits_figures_are_only_measured() -> None:
+    report = rfc2544(SimulatedDevice(SimulatedClock(), cap_pps=1e6), ["throughput", "latency"])
+    assert report.verdict == "measured"
+
+
+def test_frame_loss_goes_down_until_two_loads_are_clean() -> None:
+    line = figures.line_pps(10e9, 64)
+    device = SimulatedDevice(SimulatedClock(), cap_pps=0.75 * line)
+    (found,) = rfc2544(device, ["loss"]).loss
+    assert [point.percent_of_line for point in found.points] == pytest.approx([100, 90, 80, 70, 60])
+    assert [point.loss_percent for point in found.points] == pytest.approx(
+        [25, 100 * 15 / 90, 100 * 5 / 80, 0, 0], abs=1e-4
+    )
+    for point in found.points:
+        assert point.sent == point.received + point.lost
+
+
+def test_random_loss_and_copies_are_told_apart() -> None:
+    device = SimulatedDevice(
+        SimulatedClock(),
+        loss_ratio=0.02,
+        duplicate_ratio=0.01,
+        reorder_ratio=0.03,
+        random=Random(7),
+    )
+    report = rfc2544(device, ["loss"], sizes=(1518,), short=True)
+    for result in report.trials:
+        (flow,) = result.flows
+        assert flow.sent == flow.received - flow.duplicate + flow.lost
+    (found,) = report.loss
+    assert len(found.points) == 10
+    assert all(point.loss_percent == pytest.approx(2, rel=0.1) for point in found.points)
+    assert any("came twice" in reason for reason in found.reasons)
+    assert any("out of order" in reason for reason in found.reasons)
+
+
+def test_bursts_tell_the_buffer_of_a_device() -> None:
+    line = figures.line_pps(10e9, 64)
+    device = SimulatedDevice(SimulatedClock(), cap_pps=0.6 * line, depth_frames=5000)
+    report = rfc2544(device, ["throughput", "back-to-back"], short=True)
+    (found,) = report.back_to_back
+    longest = 5000 / (1 - 0.6)
+    assert found.mean_frames == pytest.approx(longest, rel=0.01)
+    assert found.burst_pps is not None
+    assert found.implied_buffer_s == pytest.approx(longest / line, rel=0.01)
+    assert found.corrected_buffer_s == pytest.approx(5000 / line, rel=0.03)
+    assert found.min_frames is not None
+    assert found.max_frames is not None
+    assert found.min_frames <= longest <= found.max_frames * 1.01
+
+
+def test_a_size_at_line_rate_fills_no_buffer() -> None:
+    (found,) = rfc2544(
+        SimulatedDevice(SimulatedClock()), ["throughput", "back-to-back"]
+    ).back_to_back
+    assert found.skipped is not None
+    assert found.mean_frames is None
+
+
+@pytest.mark.parametrize("recovery_s", [0.0, 1.0, 2.5])
+def test_recovery_is_the_time_to_the_last_loss(recovery_s: float) -> None:
+    device = SimulatedDevice(SimulatedClock(), cap_pps=1e6, recovery_s=recovery_s, look_s=0.05)
+    (found,) = rfc2544(device, ["throughput", "recovery"], short=True).recovery
+    assert found.recovery_s is not None
+    assert found.resolution_s is not None
+    assert abs(found.recovery_s - recovery_s) <= 2 * found.resolution_s + 1e-6
+    assert found.overload_pps == pytest.approx(1.1e6, rel=0.01)
+
+
+def test_a_device_that_never_recovers_is_not_said_to() -> None:
+    device = SimulatedDevice(SimulatedClock(), cap_pps=1e6, recovery_s=1000, look_s=0.05)
+    report = rfc2544(device, ["throughput", "recovery"], short=True, limits=Limits(recovery_s=1))
+    assert report.recovery[0].recovery_s is None
+    assert report.verdict == "fail"
+
+
+def test_latency_is_measured_at_the_throughput_and_judged() -> None:
+    device = SimulatedDevice(SimulatedClock(), cap_pps=1e6, latency_ns=50_000, jitter_ns=10_000)
+    report = rfc2544(device, ["throughput", "latency"], limits=Limits(latency_ns=60_000))
+    (found,) = report.latency
+    assert found.rate_pps == report.throughput[0].rate_pps
+    assert found.repetitions == 20
+    assert found.mean_ns == 55_000
+    assert (found.min_ns, found.max_ns) == (50_000, 60_000)
+    assert report.verdict == "ok"
+
+
+def test_both_directions_are_loaded_at_once() -> None:
+    device = SimulatedDevice(SimulatedClock(), cap_pps=1e6)
+    report = rfc2544(device, ["throughput"], directions="both")
+    assert report.throughput[0].rate_pps == pytest.approx(1e6, rel=0.005)
+    assert {flow.direction for flow in report.trials[-1].trial.flows} == {"a-b", "b-a"}
+
+
+def test_every_wait_of_the_standard_is_kept() -> None:
+    clock = SimulatedClock()
+    device = SimulatedDevice(clock)
+    began = clock.ns
+    report = rfc2544(device, ["throughput"])
+    sending = sum(result.stopped_ns - result.started_ns for result in report.trials)
+    assert device.taught == len(report.trials)
+    assert clock.ns - began - sending == len(report.trials) * 7_000_000_000
+
+
+def test_the_short_mode_states_what_it_leaves_out() -> None:
+    device = SimulatedDevice(SimulatedClock(), cap_pps=1e6)
+    report = rfc2544(device, get_args(Part), short=True)
+    assert report.standard is not None
+    said = {deviation.clause for deviation in report.standard.deviations}
+    assert {"23", "24", "26.2", "26.4", "26.5", "26.6"} <= said
+    for wait in report.standard.waits:
+        assert wait.used_s <= wait.standard_s
+
+
+def test_an_interrupted_test_keeps_what_it_found() -> None:
+    device = SimulatedDevice(SimulatedClock(), cap_pps=1e6, interrupt_after=12)
+    report = rfc2544(device, ["throughput"], sizes=(64, 128, 256))
+    assert report.interrupted
+    assert report.verdict == "invalid"
+    assert len(report.throughput) == 1
+    assert len(report.trials) == 12
+
+
+# --- services -----------------------------------------------------------------------------------
+
+VOICE = Service(
+    name="voice",
+    frame_bytes=128,
+    cir_bps=10e6,
+    eir_bps=5e6,
+    policed=True,
+    margin_bps=0.1e6,
+    flr_max=0.001,
+    ftd_max_ns=100_000,
+    fdv_max_ns=50_000,
+    avail_min=0.999,
+)
+
+
+def y1564(
+    device: SimulatedDevice, *services: Service, performance_s: float = 900
+) -> LinktestReport:
+    test = Y1564Test(bench(device), services, 5.0, performance_s)
+    return session.run(test, PORTS)
+
+
+def test_a_service_that_is_policed_at_its_rates_passes() -> None:
+    device = SimulatedDevice(SimulatedClock(), cap_pps=figures.pps(15e6, 128))
+    report = y1564(device, VOICE)
+    assert report.verdict == "ok"
+    (service,) = report.services
+    steps = [step.step for step in service.configuration]
+    assert steps == [
+        "25 % of CIR",
+        "50 % of CIR",
+        "75 % of CIR",
+        "100 % of CIR",
+        "CIR + EIR",
+        "policing",
+    ]
+    assert service.performance is not None
+    assert service.performance.figures[0].avail == 1.0
+
+
+def test_a_service_that_nobody_polices_fails_at_that_step() -> None:
+    report = y1564(SimulatedDevice(SimulatedClock()), VOICE)
+    assert report.verdict == "fail"
+    verdicts = {step.step: step.verdict for step in report.services[0].configuration}
+    assert verdicts.pop("policing") == "fail"
+    assert set(verdicts.values()) == {"ok"}
+
+
+def test_a_service_that_gets_less_than_its_committed_rate_fails() -> None:
+    report = y1564(SimulatedDevice(SimulatedClock(), cap_pps=figures.pps(9e6, 128)), VOICE)
+    assert report.verdict == "fail"
+    verdicts = {step.step: step.verdict for step in report.services[0].configuration}
+    assert verdicts["75 % of CIR"] == "ok"
+    assert verdicts["100 % of CIR"] == "fail"
+
+
+def test_a_service_that_is_too_slow_fails_by_its_delay() -> None:
+    device = SimulatedDevice(
+        SimulatedClock(), cap_pps=figures.pps(15e6, 128), latency_ns=90_000, jitter_ns=60_000
+    )
+    report = y1564(device, VOICE)
+    assert report.verdict == "fail"
+    assert any("FTD" in reason for reason in report.reasons)
+    assert any("FDV" in reason for reason in report.reasons)
+
+
+def test_an_outage_of_a_minute_is_not_available() -> None:
+    device = SimulatedDevice(
+        SimulatedClock(), cap_pps=figures.pps(15e6, 128), down_s=60, down_period_s=900
+    )
+    report = y1564(device, VOICE)
+    performance = report.services[0].performance
+    assert performance is not None
+    assert performance.verdict == "fail"
+    assert performance.figures[0].avail == pytest.approx(1 - 60 / 900, abs=0.003)
+
+
+def test_several_services_run_together_in_the_performance_test() -> None:
+    data = Service(name="data", frame_bytes=1518, cir_bps=100e6)
+    report = y1564(SimulatedDevice(SimulatedClock()), data, VOICE, performance_s=60)
+    last = report.trials[-1]
+    assert [flow.name for flow in last.trial.flows] == ["data", "voice"]
+    assert report.services[0].verdict == "measured"
+
+
+# --- quick and soak -----------------------------------------------------------------------------
+
+
+def quick_report(device: SimulatedDevice, **grown: int) -> LinktestReport:
+    """Run the quick test; each port's counters have `grown` by its end."""
+    after = grown or {"rx_errors": 0}
+    readings = iter([dict.fromkeys(after, 0)] * 2 + [after] * 2)
+    short = Bench(device, device.clock, SHORT_WAITS, "both", 2, Silent())
+    test = QuickTest(short, PORTS, device.line_bps, read_counters=lambda _: next(readings))
+    assert test.estimate_s() < 60
+    return session.run(test, PORTS)
+
+
+def test_a_clean_link_is_clean_in_less_than_a_minute() -> None:
+    clock = SimulatedClock()
+    began = clock.ns
+    report = quick_report(SimulatedDevice(clock))
+    assert report.verdict == "ok"
+    assert clock.ns - began < 60e9
+    assert {check.verdict for check in report.checks} == {Verdict.OK}
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ({"loss_ratio": 1e-4}, "lost"),
+        ({"corrupt_ratio": 1e-4}, "corrupt"),
+        ({"duplicate_ratio": 1e-4}, "duplicate"),
+        ({"reorder_ratio": 1e-4}, "reordered"),
+        ({"down_s": 1.0, "down_period_s": 7.0}, "lost"),
+    ],
+)
+def test_a_fault_of_a_link_is_named(fault: dict[str, float], said: str) -> None:
+    device = SimulatedDevice(SimulatedClock(), random=Random(3))
+    for name, value in fault.items():
+        setattr(device, name, value)
+    report = quick_report(device)
+    assert report.verdict == "fail"
+    assert any(said in reason for reason in report.reasons)
+
+
+def test_errors_that_a_port_counts_fail_a_link_that_lost_nothing() -> None:
+    report = quick_report(SimulatedDevice(SimulatedClock()), rx_crc_errors=3)
+    assert report.verdict == "fail"
+    assert "sim0: rx_crc_errors grew by 3" in report.reasons
+
+
+def test_a_flood_that_this_machine_cannot_receive_is_not_judged() -> None:
+    report = quick_report(SimulatedDevice(SimulatedClock(), receiver_pps=5e5))
+    assert report.verdict == "ok"
+    floods = [check for check in report.checks if check.id == "link.flood"]
+    assert Verdict.NOT_APPLICABLE in {check.verdict for check in floods}
+
+
+def test_a_port_without_a_link_fails_before_any_trial() -> None:
+    device = SimulatedDevice(SimulatedClock())
+    ports = (port("sim0"), port("sim1", carrier=False))
+    report = session.run(QuickTest(bench(device), ports, device.line_bps), ports)
+    assert report.verdict == "fail"
+    assert report.trials == ()
+
+
+def soak(device: SimulatedDevice, *, rate: str = "50%", duration_s: float = 3600) -> LinktestReport:
+    steady = Bench(device, device.clock, SHORT_WAITS, "a-b", 1, Silent())
+    return session.run(SoakTest(steady, 512, rate, duration_s, 0.0, device.line_bps), PORTS)
+
+
+def test_a_soak_tells_when_frames_were_lost() -> None:
+    device = SimulatedDevice(SimulatedClock(), down_s=3, down_period_s=1200)
+    report = soak(device)
+    assert report.verdict == "fail"
+    assert report.soak is not None
+    assert len(report.soak.course) == pytest.approx(360, abs=2)
+    outages = {(record.from_ns // 10**9) % 1200 for record in report.soak.losses}
+    assert outages <= {0, 1, 2, 3}
+    assert sum(record.lost for record in report.soak.losses) == report.soak.lost
+    assert sum(record.lost for record in report.soak.course) == report.soak.lost
+
+
+def test_a_soak_without_loss_is_ok() -> None:
+    report = soak(SimulatedDevice(SimulatedClock()), rate="1Gbps")
+    assert report.verdict == "ok"
+    assert report.soak is not None
+    assert report.soak.losses == ()
+    assert report.soak.sent == math.floor(report.soak.rate_pps * 3600)
+
+
+def test_a_soak_that_is_spoiled_is_invalid_and_not_repeated() -> None:
+    device = SimulatedDevice(SimulatedClock(), spoiled=["the link went down"])
+    report = soak(device, rate="10kpps")
+    assert report.verdict == "invalid"
+    assert len(report.trials) == 1
+    assert "the link went down" in report.reasons[0]
