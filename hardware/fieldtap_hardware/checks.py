@@ -69,6 +69,7 @@ def judge(readings: Readings, duty: Duty = Duty.BLOCK) -> Report:
     checks += check_tree(readings.tree)
     checks += [check_catalogue_file(file) for file in catalogue.unusable]
     checks += check_machine(readings)
+    checks += readings.time_checks
     checks += check_disk(readings)
     checks += [check_program(Path(path), found) for path, found in readings.programs.items()]
     return report_of(checks)

@@ -9,6 +9,7 @@ from msgspec import Struct
 from fieldtap_hardware.budget import Ceiling
 from fieldtap_hardware.bypass import Relay, read_relay
 from fieldtap_hardware.clock import ClockReading, read_clock
+from fieldtap_hardware.clock_checks import read_report
 from fieldtap_hardware.drives import Drive, read_drive
 from fieldtap_hardware.drops import DropMeter, Drops
 from fieldtap_hardware.engine import Program, read_program
@@ -28,7 +29,7 @@ from fieldtap_hardware.programs import Ask
 from fieldtap_hardware.sending import SendMeter, Sent, read_firmware_lldp
 from fieldtap_hardware.storage import Storage, read_storage
 from fieldtap_hardware.thunderbolt import Tree, read_tree
-from fieldtap_hardware.verdicts import Unreadable
+from fieldtap_hardware.verdicts import Check, Unreadable
 from fieldtap_hardware.write_rate import RunningCapture, WriteRun
 
 
@@ -62,6 +63,7 @@ class Readings(Struct, frozen=True, kw_only=True):
     storage: Storage | Unreadable
     drive: Drive | Unreadable | None
     programs: dict[str, Program]
+    time_checks: tuple[Check, ...] = ()  # how time is kept, as it was judged on the spot
     write_run: WriteRun | Unreadable | None = None
     captures: tuple[RunningCapture, ...] = ()
     loops: tuple[LoopRun, ...] = ()
@@ -78,8 +80,8 @@ def take_readings(
     """Read the machine under `ports`; nothing is changed and nothing is sent.
 
     `ask` runs vendors' and drives' programs; None runs none. Takes `sending.INTERVAL_S`, some 20 ms
-    for each adapter clock
-    and each transceiver, and what those programs take.
+    for each adapter clock and each transceiver, up to three Sync intervals for a silent PTP master,
+    and what those programs take.
     """
     losses, meter, throttled = (
         DropMeter(ports, kernel.ask_driver),
@@ -115,4 +117,5 @@ def take_readings(
         storage=read_storage(directory),
         drive=drive,
         programs={str(path): read_program(path) for path in programs},
+        time_checks=tuple(read_report().checks),
     )

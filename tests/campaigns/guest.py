@@ -13,7 +13,7 @@ import subprocess
 import tarfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -45,7 +45,9 @@ def newest(stage: str, name: str) -> Path:
     return found[-1]
 
 
-def modules_in_order(tar: tarfile.TarFile, folder: str) -> Iterator[tuple[str, bytes]]:
+def modules_in_order(
+    tar: tarfile.TarFile, folder: str, modules: Sequence[str]
+) -> Iterator[tuple[str, bytes]]:
     """Yield the modules that the guest needs, each after those that it depends on."""
     listing = tar.extractfile(f"{folder}/modules.dep")
     assert listing is not None
@@ -55,7 +57,7 @@ def modules_in_order(tar: tarfile.TarFile, folder: str) -> Iterator[tuple[str, b
         needs[path] = others.split()
     names = {PurePosixPath(path).name.partition(".")[0].replace("-", "_"): path for path in needs}
     # ext4 asks for crc32c by name, which modules.dep does not tell.
-    wanted = [names[name] for name in ("crc32c_generic", *MODULES) if name in names]
+    wanted = [names[name] for name in ("crc32c_generic", *modules) if name in names]
     done: list[str] = []
 
     def add(path: str) -> None:
@@ -76,11 +78,11 @@ def modules_in_order(tar: tarfile.TarFile, folder: str) -> Iterator[tuple[str, b
         )
 
 
-def modules_of_image() -> list[tuple[str, bytes]]:
+def modules_of_image(modules: Sequence[str] = MODULES) -> list[tuple[str, bytes]]:
     """Return name and bytes of the modules, in the order in which they load."""
     with tarfile.open(newest("rootfs", "rootfs.tar")) as tar:
         (listing,) = (name for name in tar.getnames() if name.endswith("/modules.dep"))
-        return list(modules_in_order(tar, listing.removesuffix("/modules.dep")))
+        return list(modules_in_order(tar, listing.removesuffix("/modules.dep"), modules))
 
 
 def libraries(path: str) -> set[str]:
@@ -168,20 +170,32 @@ class Guest:
         return sent
 
 
-@contextmanager
-def guest(initrd: Path, disk_socket: Path, mode: str) -> Iterator[Guest]:
-    """Run a guest whose second disk is at `disk_socket`; it is killed at the end, if not before.
+def base_command(initrd: Path, mode: str) -> list[str]:
+    """Return the command line of a guest without devices.
 
     Emulated, since a /dev/kvm that opens is no promise that a guest survives on it.
     """
-    disk = f"driver=nbd,node-name=disk,server.type=unix,server.path={disk_socket}"
     options = f"console=ttyS0 quiet panic=-1 campaign={mode}"
     command = [tool("qemu-system-x86_64"), "-machine", "q35", "-accel", "tcg,thread=multi"]
     command += ["-cpu", "max", "-smp", "2", "-m", str(MEMORY_MIB), "-no-reboot"]
     command += ["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio"]
     command += ["-kernel", str(newest("initrd", "vmlinuz")), "-initrd", str(initrd)]
-    command += ["-append", options, "-blockdev", disk]
+    return [*command, "-append", options]
+
+
+@contextmanager
+def guest(initrd: Path, disk_socket: Path, mode: str) -> Iterator[Guest]:
+    """Run a guest whose second disk is at `disk_socket`; it is killed at the end, if not before."""
+    disk = f"driver=nbd,node-name=disk,server.type=unix,server.path={disk_socket}"
+    command = [*base_command(initrd, mode), "-blockdev", disk]
     command += ["-device", "virtio-blk-pci,drive=disk,write-cache=on"]
+    with running_guest(command) as machine:
+        yield machine
+
+
+@contextmanager
+def running_guest(command: Sequence[str]) -> Iterator[Guest]:
+    """Run a guest; it is killed at the end, if not before."""
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )

@@ -12,7 +12,7 @@ import msgspec
 from fieldtap_core.messages import CaptureStatus
 from fieldtap_core.reports import CaptureReport
 
-from fieldtap import captures, cli_check, cli_hardware, lab, machine, sessions, words
+from fieldtap import captures, cli_check, cli_clock, cli_hardware, lab, machine, sessions, words
 from fieldtap.failures import CHECK_FAILED, DONE
 from fieldtap.linktest.commands import linktest
 
@@ -318,3 +318,4 @@ commands.add_command(cli_check.check)
 commands.add_command(linktest)
 commands.add_command(cli_hardware.firmware)
 commands.add_command(cli_hardware.license_)
+commands.add_command(cli_clock.clock)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from fieldtap_core.survey import Engine
+from fieldtap_hardware.clock_checks import ClockReport
 from fieldtap_hardware.explain import Explanation
 from fieldtap_hardware.firmware import Firmware
 from fieldtap_hardware.licenses import License
@@ -63,7 +64,7 @@ def stamp_words(port: Port) -> str:
     return "host (+PTP)" if stamps.adapter_rx else "host"
 
 
-def print_checks(report: Report) -> None:
+def print_checks(report: Report | ClockReport) -> None:
     """Print every check with what to do, by subject, then the verdict."""
     console = _console()
     for subject, checks in groupby(report.checks, key=lambda check: check.subject):
@@ -75,6 +76,17 @@ def print_checks(report: Report) -> None:
             if check.remedy:
                 console.print(Text(f"    → {check.remedy}"), soft_wrap=True)
     console.print(Text("\nverdict ").append(verdict_text(report.verdict)))
+
+
+def print_change(at: str, identifier: str, subject: str, check: Check | None) -> None:
+    """Print one change of a check, in a line; None: it has nothing to be about any more."""
+    name = f"{at}  {subject} {identifier.rpartition('.')[2]}: "
+    if check is None:
+        line = Text(f"{name}is gone")
+    else:
+        line = Text(name).append(verdict_text(check.verdict)).append(f"  {check.summary}")
+    _console().print(line, soft_wrap=True)
+    sys.stdout.flush()
 
 
 def verdict_text(verdict: str) -> Text:

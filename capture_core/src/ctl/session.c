@@ -15,6 +15,7 @@
 #include <openssl/evp.h>
 
 #include "ctl/clock_quality.h"
+#include "ctl/ptp_history.h"
 #include "ft/clock.h"
 #include "ft/report.h"
 #include "port/ethtool.h"
@@ -31,6 +32,7 @@ struct ft_session {
 	char id[2 * FT_SESSION_BYTES + 1];
 	char sha256[2 * SHA256_BYTES + 1]; /* of session.json */
 	struct ft_clock_quality clock;
+	struct ft_ptp_history ptp;
 };
 
 bool ft_session_wanted(const char *path)
@@ -267,6 +269,7 @@ int ft_session_begin(struct ft_session *session, const struct ft_session_facts *
 void ft_session_sample_clock(struct ft_session *session)
 {
 	ft_clock_quality_sample(&session->clock);
+	ft_ptp_history_sample(&session->ptp);
 }
 
 /* All files of a session lie in its directory. */
@@ -295,10 +298,10 @@ int ft_session_end(struct ft_session *session, const json_t *report, struct ft_g
 
 	make_names_relative(copy);
 	rc = write_json(session, FT_RECEIPT_FILE,
-			json_pack("{s:s, s:s, s:s, s:o, s:o}", "schema", FT_RECEIPT_SCHEMA,
+			json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "schema", FT_RECEIPT_SCHEMA,
 				  "session", session->id, "session_sha256", session->sha256,
-				  "clock", ft_clock_quality_report(&session->clock), "report",
-				  copy),
+				  "clock", ft_clock_quality_report(&session->clock), "ptp",
+				  ft_ptp_history_report(&session->ptp), "report", copy),
 			error);
 	if (rc != 0)
 		return rc;
@@ -325,5 +328,6 @@ void ft_session_free(struct ft_session *session)
 			rmdir(session->directory);
 	}
 	ft_clock_quality_free(&session->clock);
+	ft_ptp_history_free(&session->ptp);
 	free(session);
 }
