@@ -76,8 +76,9 @@ def shown_fields(columns: Iterable[report_tables.Column]) -> set[str]:
         (report_tables.RECOVERY, results.RecoveryResult, {"trials"}),
         (report_tables.SERVICE, results.Service, set()),
         (report_tables.FIGURES, results.ServiceFigures, set()),
-        (report_tables.SOAK, results.SoakResult, {"trials", "course", "losses"}),
+        (report_tables.SOAK, results.SoakResult, {"trials", "course", "losses", "outages"}),
         (report_tables.INTERVAL, results.SoakRecord, set()),
+        (report_tables.OUTAGE, results.Outage, set()),
     ],
 )
 def test_every_figure_of_the_json_is_in_a_table(

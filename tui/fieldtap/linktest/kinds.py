@@ -7,7 +7,7 @@ from fieldtap_hardware.ports import Port
 from fieldtap_hardware.verdicts import Check
 from msgspec.structs import replace
 
-from fieldtap.linktest import figures, quick, rfc2544, soak, y1564
+from fieldtap.linktest import figures, outages, quick, rfc2544, soak, y1564
 from fieldtap.linktest.bench import Bench, InvalidTestError, find_ceiling
 from fieldtap.linktest.parts import Parts
 from fieldtap.linktest.quantities import frames_pps
@@ -146,6 +146,7 @@ class SoakTest:
     duration_s: float
     allowed_percent: float
     speed_bps: float
+    look: outages.Look
     kind: Kind = "soak"
     search: Search | None = None
     course: soak.Course | None = None
@@ -167,7 +168,8 @@ class SoakTest:
                 self.problem = str(error)
                 return
         rate_pps = frames_pps(self.rate, self.frame_bytes, highest)
-        self.course = soak.begin(self.frame_bytes, rate_pps, self.duration_s)
+        links = outages.LinkWatch(self.look)
+        self.course = soak.begin(self.frame_bytes, rate_pps, self.duration_s, links)
         self.result = soak.run(self.bench, self.course, self.duration_s, self.allowed_percent)
 
     def fill(self, report: LinktestReport) -> LinktestReport:

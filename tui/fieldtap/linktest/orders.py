@@ -94,7 +94,9 @@ def _test(order: Order, common: Common, live: Live) -> session.Test:
             common.check_service(service)
         return kinds.Y1564Test(bench, services, STEP_S, duration_s)
     (size,) = _sizes(order, common)[:1]
-    return kinds.SoakTest(bench, size, SOAK_RATE, duration_s, 0.0, common.speed_bps)
+    return kinds.SoakTest(
+        bench, size, SOAK_RATE, duration_s, 0.0, common.speed_bps, common.look_at_links
+    )
 
 
 def _rfc2544(order: Order, common: Common, live: Live) -> session.Test:
