@@ -184,7 +184,7 @@ def test_a_frame_that_was_cut_short_is_padded_or_left_out_or_tells_its_new_lengt
     whole = frames_of("test.pcap", tmp_path / "scratch.pcap")[20]
     cut = tmp_path / "cut.pcap"
     kept = 100
-    capturefile.write_pcap(cut, [whole[:kept]])
+    capturefile.write_pcap(cut, [whole[:kept], whole])
     data = bytearray(cut.read_bytes())
     data[36:40] = struct.pack("<I", len(whole))
     cut.write_bytes(data)
@@ -192,10 +192,11 @@ def test_a_frame_that_was_cut_short_is_padded_or_left_out_or_tells_its_new_lengt
     def after(*rules: str) -> list[bytes]:
         return sent(Case("", str(cut), list(rules)), tmp_path)
 
-    assert after() == [whole[:kept]]
-    assert after("fixlen=del") == []
-    (padded,) = after("fixlen=pad")
+    assert after() == [whole[:kept], whole]
+    assert after("fixlen=del") == [whole]
+    padded, same = after("fixlen=pad")
+    assert same == whole
     assert len(padded) == len(whole)
     assert padded[60:] == whole[60:kept] + bytes(len(whole) - kept)
-    (told,) = after("fixlen=trunc")
+    told, _ = after("fixlen=trunc")
     assert int.from_bytes(told[16:18], "big") == kept - 14

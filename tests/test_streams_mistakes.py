@@ -111,6 +111,12 @@ def test_a_mistake_is_told_in_one_line(tmp_path: Path, toml: str) -> None:
     assert not out.exists()
 
 
+def test_a_key_that_is_a_million_tables_deep_is_refused(tmp_path: Path) -> None:
+    done = generate(tmp_path, "a." * 1_000_000 + "b = 1", "-o", f"file:{tmp_path}/x.pcap")
+    assert done.returncode == 2
+    assert "more than 16 dots outside quotes" in done.stderr
+
+
 def test_a_stream_may_vary_in_sixteen_fields_only(tmp_path: Path) -> None:
     tags = ", ".join(["{ id = [1, 2], priority = [1, 2] }"] * 8)
     toml = f"[[stream]]\nvlan = [{tags}]\n"

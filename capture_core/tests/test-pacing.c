@@ -54,6 +54,9 @@ static void the_slowest_rates_fit(void **state)
 	(void)state;
 	assert_in_range(due_ns(&pace, 3, 60), 3000 * FT_NS_PER_SECOND - 1,
 			3000 * FT_NS_PER_SECOND + 1);
+	pace = pace_of(FT_RATE_BPS, 1e-30, 0);
+	assert_true(ft_pace_cost(&pace, 65553) > (ft_fine_time)86400 * FT_NS_PER_SECOND
+							 << FT_FINE_SHIFT);
 }
 
 static void bits_a_second_count_the_fcs(void **state)

@@ -38,6 +38,19 @@ static void a_day_at_another_speed_is_exact_to_the_nanosecond(void **state)
 	assert_int_equal(ft_tempo_ns(&tempo, at_ns(DAY_NS)), START_NS + 2 * DAY_NS);
 }
 
+static void what_is_too_far_away_never_comes(void **state)
+{
+	(void)state;
+	ft_tempo_begin(&tempo, 1, START_NS);
+	assert_true(ft_tempo_ns(&tempo, (ft_fine_time)1 << 117) == FT_TEMPO_NEVER);
+	ft_tempo_begin(&tempo, 1e-9, START_NS);
+	assert_true(ft_tempo_ns(&tempo, at_ns(100 * DAY_NS)) == FT_TEMPO_NEVER);
+	/* What was late before a change to next to nothing is late by no more than there was. */
+	ft_tempo_change(&tempo, 1, false, START_NS + DAY_NS);
+	ft_tempo_change(&tempo, 1e-9, false, START_NS + 2 * DAY_NS);
+	assert_true(ft_tempo_ns(&tempo, 0) == 0);
+}
+
 static void a_change_goes_on_where_the_schedule_was(void **state)
 {
 	(void)state;
@@ -68,6 +81,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(at_its_own_speed_a_schedule_is_the_clock),
 		cmocka_unit_test(a_day_at_another_speed_is_exact_to_the_nanosecond),
+		cmocka_unit_test(what_is_too_far_away_never_comes),
 		cmocka_unit_test(a_change_goes_on_where_the_schedule_was),
 		cmocka_unit_test(in_a_pause_nothing_comes_and_no_time_passes),
 	};

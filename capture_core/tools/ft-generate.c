@@ -142,23 +142,20 @@ static int set_late(void *settings, const char *value, struct ft_error *error)
 #define FIELD(name) NULL, offsetof(struct ft_generate_settings, name)
 
 static const struct ft_option options[] = {
-	{"Ports", "output", 'o', "PORT",
-	 "send here: [live:|afxdp:|afpacket:]INTERFACE; or write file:NAME.pcapng or .pcap",
+	{"Ports", "output", 'o', "PORT", "[live:|afxdp:|afpacket:]INTERFACE, file:NAME.pcap",
 	 FIELD(output)},
-	{"Ports", "receive", 'r', "PORT", "where the frames should come back: count losses",
+	{"Ports", "receive", 'r', "PORT", "where the frames should come back: account for them",
 	 FIELD(input)},
 	{"Ports", "force", 0, "PORT", "send on PORT although the host uses it", FIELD(force)},
 	{"Frames", "size", 0, "N|N,N..|imix", "frame sizes with FCS, in turn (64)", set_sizes},
-	{"Frames", "rate", 0, "RATE",
-	 "max, or N with pps, kpps, Mpps, bps, Mbps, GbpsL1, ... or % (max)", set_rate},
-	{"Frames", "burst", 0, "N", "N frames back to back, at the same average rate (1)",
-	 set_burst},
+	{"Frames", "rate", 0, "RATE", "max, or N with pps, kpps, bps, Mbps, GbpsL1, % (max)",
+	 set_rate},
+	{"Frames", "burst", 0, "N", "N frames back to back, the average rate kept (1)", set_burst},
 	{"Frames", "streams", 0, "FILE", "streams of frames, as a TOML file says", FIELD(streams)},
-	{"Frames", "seed", 0, "N", "for what FILE draws at random, in place of its own (0)",
-	 set_seed},
-	{"Frames", "late", 0, "POLICY",
-	 "when behind: catch-up, skip frames or let the rest slide (catch-up)", set_late},
-	{"Replay", "replay", 0, "FILE", "send the frames of a capture; - is stdin", FIELD(replay)},
+	{"Frames", "seed", 0, "N", "what random draws of streams begin with (0)", set_seed},
+	{"Frames", "late", 0, "POLICY", "of late frames: catch-up, skip or slide (catch-up)",
+	 set_late},
+	{"Replay", "replay", 0, "FILE", "send the frames of a capture; -: stdin", FIELD(replay)},
 	{"Replay", "speed", 0, "X", "as fast as X times the file's timing (1)", set_speed},
 	{"Replay", "loop", 0, "N", "N times; 0: until --count or --duration (1)", set_loops},
 	{"Replay", "filter", 'f', "FILTER", "only frames that match, pcap-filter(7)",
@@ -171,9 +168,7 @@ static const struct ft_option options[] = {
 	 add_rewrite},
 	{"Stopping", "count", 0, "N", "after N frames have left the port", set_count},
 	{"Stopping", "duration", 0, "S", "after so many seconds (10)", set_duration},
-	{"Output", "tap", 0, "FILE",
-	 "also write each frame handed to the port, .pcapng or .pcap; sending waits for it",
-	 FIELD(tap)},
+	{"Output", "tap", 0, "FILE", "also write each frame sent to NAME.pcap[ng]", FIELD(tap)},
 	{"Output", "report", 0, "FILE", "write the result as JSON when the run ends",
 	 FIELD(report)},
 	{"Running", "name", 0, "NAME", "how clients find this run (ft-generate-PID)", FIELD(name)},
@@ -182,69 +177,56 @@ static const struct ft_option options[] = {
 
 static const struct ft_program program = {
 	.name = "ft-generate",
-	.summary = "send numbered frames or a capture, and account for each that comes back",
+	.summary = "send numbered frames or a capture, account for what comes back",
 	.synopsis = "-o PORT [-r PORT] [option...]",
-	.notes =
-		"A PORT is an Ethernet interface. Named alone, it is sent to by the first of "
-		"these\n"
-		"that delivers:\n"
-		"  live:      the kernel makes the frames; one --size at --rate max, no replay\n"
-		"  afxdp:     past all queues, without a copy where the driver can; frames up to\n"
-		"             4096 bytes\n"
-		"  afpacket:  every port; past a queueing discipline that spreads frames by flow\n"
-		"  file:      a dry run, stamped with the schedule\n"
-		"Where frames might vanish without a word, 32 are sent beforehand that no run "
-		"counts,\n"
-		"and the port's counter, and that of -r, must confirm them. The report says which\n"
-		"back end it was, in what mode, and why others were refused. Captures of PORT "
-		"itself\n"
-		"see only frames of afpacket, which is therefore chosen while one runs; --tap "
-		"FILE\n"
-		"writes down what any back end hands over, losslessly: sending waits for the "
-		"file,\n"
-		"and the report says how long (tap.waited_ns).\n\n"
-		"Frames go from 198.18.0.1 to 198.19.0.1, UDP port 7, and carry a number and the\n"
-		"time at their end, unless --streams FILE says otherwise. bps is layer 2 with\n"
-		"FCS, bpsL1 adds 20 bytes a frame, % is of layer 1 at link speed.\n\n"
-		"Frames more than 100 us late are counted (tx.late). --late skip leaves them out,\n"
-		"and then the result is not valid; slide moves the rest of the schedule.\n\n"
-		"A PORT that carries the default route, has an address or belongs to a bridge,\n"
-		"bond or team is refused unless --force names it: test frames could cut the\n"
-		"machine off, or flood a network. Every run ends: without --count or --duration\n"
-		"after 10 seconds, or with its streams where each has a count (docs/streams.md);\n"
-		"a count or a replay without --duration after 24 hours even if unfinished, and\n"
-		"then it is not valid. The longest --duration is 30 days.\n\n"
-		"A replay lasts as long as its file, with --loop 0 also 10 seconds. It keeps the\n"
-		"file's timing, as "
-		"fast\n"
-		"as --speed says, or goes by --rate. It sends the bytes that were captured. A "
-		"pass\n"
-		"over the file takes the time from its first to its last frame and the mean gap\n"
-		"between two; then the next one begins. --packets, --from, --to and -f together\n"
-		"choose frames: all must hold, and numbers are those of the whole file.\n\n"
-		"A file that fits half of the available memory is loaded first, and refused where\n"
-		"it has a frame that PORT cannot send. A larger one, a FIFO and stdin are read "
-		"while\n"
-		"they are sent, 250 ms ahead or more; a frame that was due before it had been "
-		"read\n"
-		"is an underrun, and is caught up with. Of a damaged file, what comes before the\n"
-		"damage is sent. A replay's frames carry no numbers, so duplicates, reordering "
-		"and\n"
-		"corruption cannot be told and are null in the report.\n\n"
-		"A RULE is one of tcprewrite's options, without its dashes:\n" FT_REWRITE_HELP
-		"Tags and MPLS labels are looked through; in an Ethernet pseudowire the frame "
-		"that\n"
-		"is carried is meant. 802.3 frames with a length (spanning tree) stay as they "
-		"are.\n\n"
-		"A client can change the rate of a run: the method rate of its control socket "
-		"takes\n"
-		"{\"rate\": \"500Mbps\"}, {\"speed\": 2.0} or {\"paused\": true}.\n\n"
-		"Frames count as sent when the port's own counter says so. The result is not "
-		"valid\n"
-		"where fewer were sent than asked for, or this machine dropped some on receiving.\n"
-		"SIGINT and SIGTERM end a run cleanly.\n\n"
-		"Exit codes: 0 done; 1 failed while running; 2 bad option, port or frame, before\n"
-		"anything was sent; 130 interrupted before anything ran.\n",
+	.notes = "A PORT is an Ethernet interface. Named alone, the first of these that delivers\n"
+		 "is what sends:\n"
+		 "  live:      the kernel makes the frames: one --size at --rate max, no replay\n"
+		 "  afxdp:     past all queues, without a copy where the driver can; frames up to\n"
+		 "             4096 bytes\n"
+		 "  afpacket:  any port; past a queueing discipline that spreads frames by flow\n"
+		 "file: is a dry run, stamped with the schedule. A capture of PORT itself sees\n"
+		 "the frames of afpacket only, which is chosen while one runs; --tap records\n"
+		 "those of any, and sending waits for it. Where frames might vanish without a\n"
+		 "word, 32 that no run counts go first, and the counters of PORT and of -r must\n"
+		 "confirm them.\n"
+		 "\n"
+		 "A PORT that has the default route or an address, or belongs to a bridge, bond\n"
+		 "or team, is refused unless --force names it: test frames could cut the machine\n"
+		 "off, or flood a network.\n"
+		 "\n"
+		 "Frames go from 198.18.0.1 to 198.19.0.1, UDP port 7, with a number and the time\n"
+		 "at their end, unless --streams says otherwise (docs/streams.md). bps is layer 2\n"
+		 "with FCS, bpsL1 adds 20 bytes a frame, % is of layer 1 at link speed.\n"
+		 "\n"
+		 "A run ends after 10 seconds, or when its streams have had their counts or its\n"
+		 "capture was sent, unless --count or --duration says otherwise; without\n"
+		 "--duration after 24 hours at the latest. SIGINT and SIGTERM end it cleanly.\n"
+		 "\n"
+		 "The frames sent are those that the port's own counter confirms. The result is\n"
+		 "not valid where they are fewer than asked for, came too slowly or were left out\n"
+		 "by --late skip, or where this machine dropped some on receiving. Those more\n"
+		 "than 100 us late are counted (tx.late).\n"
+		 "\n"
+		 "A replay keeps the file's timing, --speed times as fast, or goes by --rate. A\n"
+		 "pass takes from the first to the last frame and the mean gap between two. All\n"
+		 "of --packets, --from, --to and -f must hold; numbers count all frames of the\n"
+		 "file. A file that fits half of the free memory is loaded, and refused for a\n"
+		 "frame that PORT cannot send. Others, and pipes, are read ahead while they are\n"
+		 "sent: a frame that is due before it was read is an underrun, and is caught up\n"
+		 "with. Replayed frames carry no numbers, so what only numbers tell is null in\n"
+		 "the report.\n"
+		 "\n"
+		 "A RULE is one of tcprewrite's options, without its dashes:\n" FT_REWRITE_HELP
+		 "Tags and MPLS labels are looked through; in an Ethernet pseudowire the frame\n"
+		 "that is carried is meant. 802.3 frames with a length (spanning tree) stay as\n"
+		 "they are.\n"
+		 "\n"
+		 "A client changes the rate of a run by the method rate of its control socket:\n"
+		 "{\"rate\": \"500Mbps\"}, {\"speed\": 2.0} or {\"paused\": true}.\n"
+		 "\n"
+		 "Exit codes: 0 done; 1 failed while running; 2 bad option, port or frame, before\n"
+		 "anything was sent; 130 interrupted before anything ran.\n",
 	.examples = "  ft-generate -o eth0 -r eth1 --size 64 --count 1000000 --report loss.json\n"
 		    "      a million smallest frames, and what became of them\n"
 		    "  ft-generate -o eth0 --size imix --rate 500Mbps --duration 60\n"
@@ -255,8 +237,8 @@ static const struct ft_program program = {
 		    "      a recorded hour once more, with its timing\n"
 		    "  ft-generate -o eth0 --replay site.pcapng --rate 40% --loop 0 --duration "
 		    "3600 \\\n"
-		    "      --rewrite enet-dmac=02:00:00:00:00:01 --rewrite "
-		    "pnat=10.0.0.0/8:198.18.0.0/16\n"
+		    "      --rewrite enet-dmac=02:00:00:00:00:01 \\\n"
+		    "      --rewrite pnat=10.0.0.0/8:198.18.0.0/16\n"
 		    "      the same frames for an hour, to another device\n",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),

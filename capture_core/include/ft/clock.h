@@ -29,4 +29,22 @@ static inline uint64_t ft_clock_monotonic_ns(void)
 	return ft_clock_read_ns(CLOCK_MONOTONIC);
 }
 
+/* What UTC is ahead of the monotonic clock: of some readings that which took the least time. */
+static inline int64_t ft_clock_utc_offset_ns(void)
+{
+	uint64_t least_ns = UINT64_MAX;
+	int64_t offset_ns = 0;
+
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t before_ns = ft_clock_monotonic_ns(), utc_ns = ft_clock_utc_ns();
+		uint64_t took_ns = ft_clock_monotonic_ns() - before_ns;
+
+		if (took_ns >= least_ns)
+			continue;
+		least_ns = took_ns;
+		offset_ns = (int64_t)(utc_ns - before_ns - took_ns / 2);
+	}
+	return offset_ns;
+}
+
 #endif

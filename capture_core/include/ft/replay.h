@@ -77,9 +77,10 @@ struct ft_replay {
 };
 
 /*
- * Open the capture, and load it where it fits. -EINVAL for a bad filter, a frame that the port
- * cannot send (with its number and what to do), or loops over what cannot be read twice; -ENOENT,
- * -EACCES, -EBADMSG for a file that cannot be read at all; -EAGAIN where `given_up` said so.
+ * Open the capture, and load it where it fits. -EINVAL for a bad filter, a file of which no frame
+ * is left, a frame that the port cannot send (with its number and what to do), or loops over what
+ * cannot be read twice; -ENOENT, -EACCES, -EBADMSG for a file that cannot be read at all; -EAGAIN
+ * where `given_up` said so.
  */
 int ft_replay_open(const struct ft_replay_settings *settings, struct ft_replay *replay,
 		   struct ft_error *error);

@@ -20,24 +20,21 @@ struct ft_rewrite;
 
 /* The rules, for --help. */
 #define FT_REWRITE_HELP                                                                            \
-	"  enet-smac=MAC[,MAC]  enet-dmac=MAC[,MAC]    all frames; the client's, the server's\n"   \
+	"  enet-smac=MAC[,MAC]  enet-dmac=MAC[,MAC]    all; client's, server's\n"                  \
 	"  enet-subsmac=OLD,NEW[,OLD,NEW..]            a MAC address wherever it is\n"             \
 	"  enet-mac-seed=N  enet-mac-seed-keep-bytes=N MAC addresses by a seeded function\n"       \
 	"  enet-vlan=add|del  enet-vlan-tag=ID  enet-vlan-pri=N  enet-vlan-cfi=N\n"                \
-	"  enet-vlan-proto=802.1q|802.1ad              a tag put first, or the first one "         \
-	"deleted\n"                                                                                \
+	"  enet-vlan-proto=802.1q|802.1ad              one put first, or deleted\n"                \
 	"  pnat, srcipmap, dstipmap=OLD/BITS:NEW/BITS[,..]   IPv6: [OLD/BITS]:[NEW/BITS]\n"        \
-	"  endpoints=CLIENT:SERVER                     every address becomes one of the two\n"     \
+	"  endpoints=CLIENT:SERVER                     all addresses become these\n"               \
 	"  seed=N                                      IP addresses by a seeded function\n"        \
 	"  unique-ip                                   other IP addresses in each loop\n"          \
-	"  skipbroadcast, skipl2broadcast              leave broadcast and multicast (of MACs)\n"  \
-	"  portmap=PORT[-PORT][,..]:NEW                UDP and TCP, source and destination\n"      \
+	"  skipbroadcast, skipl2broadcast              leave broadcast and multicast\n"            \
+	"  portmap=PORT[-PORT][,..]:NEW                UDP and TCP, both ports\n"                  \
 	"  ttl=N|+N|-N  tos=N  tcp-sequence=SEED\n"                                                \
-	"  fixlen=pad|trunc|del                        frames that were not captured whole\n"      \
-	"  mtu-trunc  mtu=N (1500)  efcs               cut datagrams to the MTU; cut off the "     \
-	"FCS\n"                                                                                    \
-	"  fixhdrlen, fixcsum                          set IP lengths, checksums as they should "  \
-	"be\n"                                                                                     \
+	"  fixlen=pad|trunc|del                        frames not captured whole\n"                \
+	"  mtu-trunc  mtu=N (1500)  efcs               cut to the MTU; cut off the FCS\n"          \
+	"  fixhdrlen, fixcsum                          set IP lengths, checksums right\n"          \
 	"  client=FILTER                               whose frames the client's are\n"
 
 /* What a tag adds to a frame. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a generated frame looks like before it is stamped. */
+/* A signed frame as streams make them unless told otherwise: what a port is probed with. */
 #ifndef FT_TEMPLATE_H
 #define FT_TEMPLATE_H
 
@@ -9,7 +9,6 @@
 
 /* Without FCS: Ethernet, IPv4, UDP and the signature just fit the smallest frame. */
 #define FT_TEMPLATE_MIN_BYTES 60u
-#define FT_TEMPLATE_MAX_BYTES (14u + 65535u)
 
 /*
  * Fill `frame` with a whole Ethernet/IPv4/UDP frame of `bytes` bytes, checksums included:

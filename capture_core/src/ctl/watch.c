@@ -110,7 +110,7 @@ static bool arm_clock(struct ft_watch *watch)
 {
 	const struct itimerspec never = {.it_value.tv_sec = NEVER_S};
 
-	watch->clock_offset_ns = (int64_t)(ft_clock_utc_ns() - ft_clock_monotonic_ns());
+	watch->clock_offset_ns = ft_clock_utc_offset_ns();
 	return timerfd_settime(watch->clock_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never,
 			       NULL) == 0;
 }

@@ -13,7 +13,6 @@
 
 #include "ctl/privileges.h"
 #include "ft/clock.h"
-#include "ft/counters.h"
 #include "ft/report.h"
 #include "gen/generate_run.h"
 
@@ -24,10 +23,8 @@
 #define SERVE_MS	     5
 /* RFC 2544 23: wait two seconds for residual frames. */
 #define RESIDUAL_NS (2 * FT_NS_PER_SECOND)
-/* How long an adapter's counter may lag behind the frames: some drivers ask it once a second. */
-#define CONFIRM_NS (2 * FT_NS_PER_SECOND)
-/* Frames that the port took but did not send are made up for so often. */
-#define TOP_UP_ROUNDS 3u
+/* As long as they keep coming, but no longer than this. */
+#define LONGEST_RESIDUAL_NS (10 * FT_NS_PER_SECOND)
 /* No run is without an end: one that is given no duration takes no longer than this. */
 #define LONGEST_S  86400u
 #define LONGEST_NS (LONGEST_S * FT_NS_PER_SECOND)
@@ -50,6 +47,22 @@ static int create_input(struct ft_generate_run *run, struct ft_error *error)
 	if (rc == 0 && ft_port_ifindex(run->input) == 0)
 		rc = ft_fail(error, -EINVAL, "-r %s: not an interface", run->settings->input);
 	return rc;
+}
+
+bool ft_generate_interrupted(void *context)
+{
+	const struct ft_generate_run *run = context;
+
+	return ft_manager_interrupted(run->manager) != 0;
+}
+
+void ft_generate_fail(struct ft_generate_run *run, const struct ft_error *error)
+{
+	if (run->failed)
+		return;
+	run->failed = true;
+	run->failure = *error;
+	ft_manager_alarm(run->manager, "%s", error->text);
 }
 
 /* Tell now what would end unfinished after a day. A dry run takes no time. */
@@ -76,6 +89,8 @@ static int prepare(struct ft_generate_run *run, struct ft_error *error)
 	int rc = settings->report != NULL ? ft_report_check(settings->report, error) : 0;
 
 	run->sender.transmit = &run->transmit;
+	run->transmit.given_up = ft_generate_interrupted;
+	run->transmit.context = run;
 	run->sender.duration_ns = settings->duration_ns;
 	run->sender.late.policy = settings->late;
 	run->tempo.speed = settings->speed != 0 ? settings->speed : 1;
@@ -169,7 +184,7 @@ static int open_ports(struct ft_generate_run *run, struct ft_error *error)
 		rc = ft_generate_open_output(run, error);
 	if (rc == 0 && run->input != NULL)
 		rc = ft_port_start(run->input, error);
-	if (rc == 0 && ft_manager_interrupted(run->manager))
+	if (rc == 0 && ft_generate_interrupted(run))
 		rc = -ECANCELED;
 	if (rc == 0 && run->sender.paced)
 		ft_realtime_permit(run->transmit.area, run->transmit.memory_bytes);
@@ -180,88 +195,33 @@ static int open_ports(struct ft_generate_run *run, struct ft_error *error)
 	return rc == 0 ? start_receiving(run, error) : rc;
 }
 
-static int start_sending(struct ft_generate_run *run, struct ft_error *error)
-{
-	int rc;
-
-	run->sender.speed = run->tempo.speed;
-	rc = ft_sender_start(&run->sender, error);
-	run->sending = rc == 0;
-	return rc;
-}
-
-static void stop_sending(struct ft_generate_run *run)
-{
-	if (!run->sending)
-		return;
-	while (!atomic_load_explicit(&run->sender.ended, memory_order_acquire))
-		ft_manager_serve(run->manager, SERVE_MS);
-	ft_sender_join(&run->sender);
-	run->sending = false;
-}
-
-/* Ask the port how many frames left it; wait a moment where its counter is still behind. */
-static int confirm(struct ft_generate_run *run, struct ft_error *error)
-{
-	uint64_t submitted = ft_count_read(&run->sender.submitted);
-	uint64_t began_ns = ft_clock_monotonic_ns(), counted;
-
-	do {
-		int rc;
-
-		ft_counters_settle();
-		rc = ft_transmit_read_count(&run->transmit, &counted, error);
-		if (rc != 0)
-			return rc;
-		run->tx_frames = counted - run->tx_before;
-		if (run->tx_frames >= submitted)
-			return 0;
-		ft_manager_serve(run->manager, SERVE_MS);
-	} while (ft_clock_monotonic_ns() - began_ns < CONFIRM_NS);
-	return 0;
-}
-
 /*
- * A --count is a count of frames that left the port: send further ones, with numbers of their own,
- * in place of those that the kernel took and then dropped. A replay is never added to.
+ * Until all have come back, or no more of them for RESIDUAL_NS. Copies are not waited for: they may
+ * go round in a loop for ever.
  */
-static int top_up(struct ft_generate_run *run, struct ft_error *error)
-{
-	uint64_t before;
-	int rc = confirm(run, error);
-
-	for (unsigned round = 0; rc == 0 && round < TOP_UP_ROUNDS; round++) {
-		if (run->failed || run->settings->replay != NULL || run->tx_frames >= run->asked ||
-		    atomic_load(&run->sender.stop) || run->sender.behind ||
-		    ft_count_read(&run->sender.late.skipped) != 0 || !ft_generate_had_all(run))
-			break;
-		before = run->tx_frames;
-		run->sender.limit += run->asked - run->tx_frames;
-		rc = start_sending(run, error);
-		stop_sending(run);
-		if (rc == 0)
-			rc = confirm(run, error);
-		if (run->tx_frames == before)
-			break;
-	}
-	return rc;
-}
-
-/* Until all have come back, or no more of them for RESIDUAL_NS. */
 static void wait_for_residual(struct ft_generate_run *run)
 {
 	const struct ft_receiver *receiver = &run->receiver;
-	uint64_t began_ns = ft_clock_monotonic_ns();
+	uint64_t began_ns = ft_clock_monotonic_ns(), now_ns = began_ns;
 
 	while (!atomic_load_explicit(&receiver->ended, memory_order_acquire)) {
 		uint64_t last_ns = ft_count_read(&receiver->last_ns);
 
 		if (ft_generate_lost(run) == 0)
 			return;
-		if (ft_clock_monotonic_ns() - (last_ns > began_ns ? last_ns : began_ns) >
-		    RESIDUAL_NS)
+		if (last_ns < began_ns)
+			last_ns = began_ns;
+		if (now_ns > last_ns && now_ns - last_ns > RESIDUAL_NS)
 			return;
+		run->trickling = now_ns - began_ns > LONGEST_RESIDUAL_NS;
+		if (run->trickling)
+			return;
+		if (ft_generate_interrupted(run)) {
+			ft_generate_cut_short(run, "signal");
+			return;
+		}
 		ft_manager_serve(run->manager, SERVE_MS);
+		now_ns = ft_clock_monotonic_ns();
 	}
 }
 
@@ -271,15 +231,6 @@ static void stop_receiving(struct ft_generate_run *run)
 		return;
 	ft_receiver_stop(&run->receiver);
 	run->receiving = false;
-}
-
-static void fail_run(struct ft_generate_run *run, const struct ft_error *error)
-{
-	if (run->failed)
-		return;
-	run->failed = true;
-	run->failure = *error;
-	ft_manager_alarm(run->manager, "%s", error->text);
 }
 
 /* All that happens between opened ports and the report. */
@@ -292,28 +243,18 @@ static int generate(struct ft_generate_run *run, struct ft_error *error)
 	run->started_ns = ft_manager_publish(run->manager, error);
 	if (run->started_ns == 0)
 		return -EIO;
-	rc = start_sending(run, error);
+	rc = ft_generate_send(run, error);
 	if (rc != 0)
 		return rc;
-	run->stop_reason = ft_generate_wait(run);
-	atomic_store(&run->sender.stop, !atomic_load(&run->sender.ended));
-	stop_sending(run);
-	run->stopped_ns = run->sender.ended_ns;
-	if (run->sender.result != 0)
-		fail_run(run, &run->sender.error);
-	if (ft_generate_judge_reading(run, error) != 0)
-		fail_run(run, error);
-	if (top_up(run, error) != 0)
-		fail_run(run, error);
 	if (run->receiving && !run->failed)
 		wait_for_residual(run);
 	stop_receiving(run);
 	if (run->receiver.result != 0)
-		fail_run(run, &run->receiver.error);
+		ft_generate_fail(run, &run->receiver.error);
 	if (ft_generate_end_counts(run, error) != 0)
-		fail_run(run, error);
+		ft_generate_fail(run, error);
 	if (ft_transmit_finish(&run->transmit, error) != 0)
-		fail_run(run, error);
+		ft_generate_fail(run, error);
 	return 0;
 }
 

@@ -1,24 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What ports, links and clock say at both ends of a run. */
 #include <errno.h>
+#include <time.h>
 
 #include "ft/clock.h"
 #include "gen/generate_run.h"
 
-#define SERVE_MS 5
 /* An adapter that was reset needs seconds to find its link again. */
 #define LINK_WAIT_NS (5 * FT_NS_PER_SECOND)
+#define POLL_NS	     (5 * FT_NS_PER_MS)
 
 static int wait_for_link(struct ft_generate_run *run, struct ft_watched_link *link,
 			 uint64_t began_ns, struct ft_error *error)
 {
-	while (link->down_ns != 0 && !ft_manager_interrupted(run->manager)) {
+	const struct timespec pause = {.tv_nsec = POLL_NS};
+
+	while (link->down_ns != 0) {
 		if (ft_clock_monotonic_ns() - began_ns > LINK_WAIT_NS)
 			return ft_fail(error, -ENETDOWN,
 				       "port '%s' has no link; check the cable and that the other "
 				       "end is up",
 				       link->name);
-		ft_manager_serve(run->manager, SERVE_MS);
+		if (ft_generate_interrupted(run))
+			return -ECANCELED;
+		nanosleep(&pause, NULL); /* there are no clients yet */
 		ft_watch_look_now(&run->watch, run->manager);
 	}
 	return 0;

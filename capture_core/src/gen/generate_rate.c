@@ -5,6 +5,9 @@
 
 #include "gen/generate_run.h"
 
+/* Of a rate to the one that the run was started with: what a schedule of days can hold. */
+#define LEAST_CHANGE 1e-9
+
 static void set_replay_pace(struct ft_source *source, const struct ft_pace *pace, ft_fine_time now)
 {
 	ft_replay_set_pace((struct ft_replay *)source, pace, now);
@@ -43,6 +46,9 @@ static int set_total_rate(struct ft_generate_run *run, const struct ft_rate *rat
 			       "from top speed; give it in the unit it was started with, or "
 			       "\"speed\"");
 	change->speed = after.value / before.value;
+	if (!(change->speed >= LEAST_CHANGE && change->speed <= 1 / LEAST_CHANGE))
+		return ft_fail(error, -EINVAL,
+			       "rate: too far from the rate that the run was started with");
 	return 0;
 }
 

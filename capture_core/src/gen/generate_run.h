@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The state of a generator run, shared by generate.c (its course) and generate_status.c (its
- * account). */
+/* The state of a generator run, shared by generate.c (its course) and the files generate_*.c and
+ * prepare_*.c (its parts). */
 #ifndef FT_GEN_GENERATE_RUN_H
 #define FT_GEN_GENERATE_RUN_H
 
@@ -38,11 +38,18 @@ struct ft_generate_run {
 	uint64_t tx_before;		 /* the port's counter at the start */
 	uint64_t tx_frames;		 /* what it counted since: frames that did leave */
 	uint64_t started_ns, stopped_ns; /* UTC; 0: not yet */
+	uint64_t end_ns;		 /* monotonic: when the sender ends; 0: not by the time */
 	struct ft_sender_change tempo;	 /* as clients have it */
 	const char *stop_reason;
-	bool failed; /* and an alarm has said why */
+	bool cut_short; /* by a signal or a client */
+	bool overdue;	/* the sender was ended, for the port took no frames when time was up */
+	bool trickling; /* frames still came back when they were waited for no longer */
+	bool failed;	/* and an alarm has said why */
 	struct ft_error failure;
 };
+
+/* Whether a signal has come in while there is something to wait for: once a signal. */
+bool ft_generate_interrupted(void *run);
 
 /* Read, check and make the streams, or the one stream of the command line. -EINVAL, -ENOMEM. */
 int ft_generate_prepare_streams(struct ft_generate_run *run, struct ft_error *error);
@@ -74,7 +81,7 @@ bool ft_generate_had_all(const struct ft_generate_run *run);
 
 /*
  * Wait a moment for links, and note what the ports have counted before the first frame; from then
- * on links and clock are watched. -ENETDOWN, -ENODEV.
+ * on links and clock are watched. -ENETDOWN, -ENODEV, -ECANCELED.
  */
 int ft_generate_begin_counts(struct ft_generate_run *run, struct ft_error *error);
 /* Find out what has changed since. -ENODEV when a port has gone. */
@@ -86,8 +93,20 @@ int ft_generate_check_output(const struct ft_generate_run *run, struct ft_error 
 /* Open the tap and the fastest back end that delivers, and say which on stderr unless -q. */
 int ft_generate_open_output(struct ft_generate_run *run, struct ft_error *error);
 
-/* Answer clients until the sender has ended or something stops the run; returns why. */
-const char *ft_generate_wait(struct ft_generate_run *run);
+/* The run cannot go on: say so, once. */
+void ft_generate_fail(struct ft_generate_run *run, const struct ft_error *error);
+
+/* A signal or a client ends the run before its time: it shows nothing. */
+void ft_generate_cut_short(struct ft_generate_run *run, const char *reason);
+
+/*
+ * Send all, answering clients, until the port has confirmed as many frames as were asked for or
+ * does so no more. An error says that nothing could begin; what happens later fails the run.
+ */
+int ft_generate_send(struct ft_generate_run *run, struct ft_error *error);
+
+/* What clients are told of the run. */
+json_t *ft_generate_status(void *run);
 
 /* The method `rate`: {"rate"}, {"speed"} or {"paused"}; the result tells speed and pause. */
 json_t *ft_generate_rate(void *run, const json_t *params, struct ft_error *error);

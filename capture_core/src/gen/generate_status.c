@@ -12,9 +12,6 @@
 
 #define REPORT_SCHEMA "fieldtap.generate-report/1"
 
-/* A port without a link takes frames and sends none; it is given up after this long. */
-#define OUTAGE_NS (2 * FT_NS_PER_SECOND)
-
 uint64_t ft_generate_receiver_dropped(const struct ft_generate_run *run)
 {
 	return ft_count_read(&run->receiver.dropped) + run->receive_port.dropped_adapter +
@@ -153,7 +150,7 @@ static json_t *describe_rx(const struct ft_generate_run *run, uint64_t lost)
 	return object;
 }
 
-static json_t *status(void *engine)
+json_t *ft_generate_status(void *engine)
 {
 	const struct ft_generate_run *run = engine;
 	uint64_t frames = run->tx_frames, lost = lost_so_far(run);
@@ -170,49 +167,6 @@ static json_t *status(void *engine)
 	json_object_set_new(object, "latency_ns", ft_generate_latency(run, false));
 	json_object_set_new(object, "report", ft_report_path(run->settings->report));
 	return object;
-}
-
-/* Non-NULL when the sending port has been without a link for too long. */
-static const char *check_links(struct ft_generate_run *run)
-{
-	ft_watch_look(&run->watch, run->manager);
-	for (unsigned i = 0; i < run->watch.link_count; i++) {
-		const struct ft_watched_link *link = &run->watch.links[i];
-
-		if (link->ifindex != run->transmit.ifindex || link->down_ns == 0 ||
-		    ft_clock_monotonic_ns() - link->down_ns < OUTAGE_NS)
-			continue;
-		run->failed = true;
-		snprintf(run->failure.text, sizeof(run->failure.text),
-			 "-o: port '%s' lost its link", run->transmit.device);
-		ft_manager_alarm(run->manager, "%s", run->failure.text);
-		return "port lost";
-	}
-	return NULL;
-}
-
-static const char *tick(void *engine)
-{
-	struct ft_generate_run *run = engine;
-
-	if (atomic_load_explicit(&run->sender.ended, memory_order_acquire)) {
-		if (run->sender.result != 0)
-			return "port lost";
-		return ft_generate_had_all(run) || run->sender.source->due == FT_SOURCE_END
-			       ? "count"
-			       : "duration";
-	}
-	if (run->input != NULL && atomic_load_explicit(&run->receiver.ended, memory_order_acquire))
-		return "port lost";
-	return check_links(run);
-}
-
-const char *ft_generate_wait(struct ft_generate_run *run)
-{
-	static const struct ft_manager_calls calls = {
-		.status = status, .tick = tick, .rate = ft_generate_rate};
-
-	return ft_manager_run(run->manager, &calls, run);
 }
 
 static double per_second(const struct ft_generate_run *run, double amount)

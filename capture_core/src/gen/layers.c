@@ -5,6 +5,8 @@
 #include <netinet/ip.h>
 #include <netinet/ip_icmp.h>
 
+#include "gen/test_network.h"
+
 #define NUMBER	  FT_NOTATION_NUMBER
 #define SWITCH	  FT_NOTATION_SWITCH
 #define TCP_FLAGS FT_NOTATION_TCP_FLAGS
@@ -12,25 +14,14 @@
 #define IPV4	  FT_NOTATION_IPV4
 #define IPV6	  FT_NOTATION_IPV6
 
-/* The two sides of the test network: RFC 2544 C.2.2, for IPv6 RFC 5180 8; to the echo port (RFC
- * 2544 C.2.6.4) from one that nobody is assigned. */
-#define NEAR_MAC     0x0200c6120001
-#define FAR_MAC	     0x0200c6130001
-#define NEAR_IPV4    0xc6120001 /* 198.18.0.1 */
-#define FAR_IPV4     0xc6130001 /* 198.19.0.1 */
-#define NEAR_NETWORK 0x2001000200000000
-#define FAR_NETWORK  0x2001000200008000
-#define NEAR_PORT    49184
-#define ECHO_PORT    7
-
 #define LOCAL_EXPERIMENT 0x88b5 /* IEEE 802 9.2.4 */
 #define TEST_PROTOCOL	 253	/* RFC 3692 */
 #define FIRST_LABEL	 16	/* those below mean something (RFC 3032 2.1) */
 #define ACK		 0x10
 
 static const struct ft_field ethernet[] = {
-	{"destination", MAC, 0, 48, FAR_MAC},
-	{"source", MAC, 48, 48, NEAR_MAC},
+	{"destination", MAC, 0, 48, FT_FAR_MAC},
+	{"source", MAC, 48, 48, FT_NEAR_MAC},
 	[FT_ETHERNET_TYPE] = {"type", NUMBER, 96, 16, LOCAL_EXPERIMENT},
 };
 
@@ -50,8 +41,8 @@ static const struct ft_field mpls[] = {
 
 /* Lengths and checksums are computed, here and below. */
 static const struct ft_field ipv4[] = {
-	{"source", IPV4, 96, 32, NEAR_IPV4},
-	{"destination", IPV4, 128, 32, FAR_IPV4},
+	{"source", IPV4, 96, 32, FT_NEAR_IPV4},
+	{"destination", IPV4, 128, 32, FT_FAR_IPV4},
 	{"dscp", NUMBER, 8, 6},
 	{"ecn", NUMBER, 14, 2},
 	{"id", NUMBER, 32, 16},
@@ -63,8 +54,8 @@ static const struct ft_field ipv4[] = {
 };
 
 static const struct ft_field ipv6[] = {
-	{"source", IPV6, 64, 128, 1, NEAR_NETWORK},
-	{"destination", IPV6, 192, 128, 1, FAR_NETWORK},
+	{"source", IPV6, 64, 128, 1, FT_NEAR_NETWORK},
+	{"destination", IPV6, 192, 128, 1, FT_FAR_NETWORK},
 	{"dscp", NUMBER, 4, 6},
 	{"ecn", NUMBER, 10, 2},
 	{"flow_label", NUMBER, 12, 20},
@@ -73,13 +64,13 @@ static const struct ft_field ipv6[] = {
 };
 
 static const struct ft_field udp[] = {
-	{"source_port", NUMBER, 0, 16, NEAR_PORT},
-	{"destination_port", NUMBER, 16, 16, ECHO_PORT},
+	{"source_port", NUMBER, 0, 16, FT_NEAR_PORT},
+	{"destination_port", NUMBER, 16, 16, FT_ECHO_PORT},
 };
 
 static const struct ft_field tcp[] = {
-	{"source_port", NUMBER, 0, 16, NEAR_PORT},
-	{"destination_port", NUMBER, 16, 16, ECHO_PORT},
+	{"source_port", NUMBER, 0, 16, FT_NEAR_PORT},
+	{"destination_port", NUMBER, 16, 16, FT_ECHO_PORT},
 	{"sequence", NUMBER, 32, 32},
 	{"acknowledgement", NUMBER, 64, 32},
 	{"flags", TCP_FLAGS, 104, 8, ACK},

@@ -15,13 +15,16 @@
 /* How long a flag may go unnoticed. */
 #define LONGEST_SLEEP_NS (2 * FT_NS_PER_MS)
 
+/* Slower than one unit in a hundred days is as good as never, and would not fit. */
+#define SLOWEST_PER_SECOND 1e-7
+
 /*
  * The duration of one unit at so many a second; the slowest rates need more than 64 bits. Rounded
  * up, so that a duration holds its rate's number of frames and not one more.
  */
 static ft_fine_time fine_from_rate(double units_per_second)
 {
-	long double ns = 1e9L / (long double)units_per_second;
+	long double ns = 1e9L / fmaxl(units_per_second, SLOWEST_PER_SECOND);
 
 	return (ft_fine_time)ceill(ldexpl(ns, FT_FINE_SHIFT));
 }

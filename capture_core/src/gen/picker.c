@@ -42,6 +42,14 @@ static bool may_read(void *context, int fd)
 	return false;
 }
 
+/* Put the option before what reading the file has to say. */
+static int blame(int rc, struct ft_error *error)
+{
+	const struct ft_error said = *error;
+
+	return ft_fail(error, rc, "--replay %s", said.text);
+}
+
 static int check_length(const struct ft_picker *picker, const uint8_t *data, uint32_t bytes,
 			struct ft_error *error)
 {
@@ -157,7 +165,7 @@ int ft_picker_next(struct ft_picker *picker, struct ft_replay_frame *frame, stru
 			return 0;
 		rc = ft_reader_next(picker->reader, &record, error);
 		if (rc <= 0)
-			return rc;
+			return rc < 0 ? blame(rc, error) : 0;
 		picker->frame_number++;
 		rc = take(picker, &record, frame, error);
 	}
@@ -183,8 +191,11 @@ int ft_picker_open(const struct ft_replay_settings *settings, struct ft_picker *
 	}
 	if (rc == 0 && settings->filter != NULL)
 		rc = ft_filter_compile(settings->filter, LINKTYPE_ETHERNET, &picker->filter, error);
-	if (rc == 0)
+	if (rc == 0) {
 		rc = ft_reader_open(settings->path, &wait, &picker->reader, error);
+		if (rc != 0)
+			blame(rc, error);
+	}
 	if (rc != 0) {
 		ft_picker_free(picker);
 		return rc;

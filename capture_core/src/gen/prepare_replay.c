@@ -10,12 +10,6 @@
 /* Of passes without end. */
 #define DEFAULT_DURATION_NS (10 * FT_NS_PER_SECOND)
 
-/* A FIFO that nobody fills must not outlast Ctrl-C. */
-static bool is_interrupted(void *context)
-{
-	return ft_manager_interrupted(((struct ft_generate_run *)context)->manager) != 0;
-}
-
 /* How many frames there are to send; 0 where only the end will tell. */
 static uint64_t frames_asked(const struct ft_generate_run *run)
 {
@@ -59,7 +53,7 @@ int ft_generate_prepare_replay(struct ft_generate_run *run, struct ft_error *err
 		.loops = settings->loops,
 		.limits = {run->transmit.device, run->transmit.max_bytes,
 			   run->transmit.max_tagged_bytes},
-		.given_up = is_interrupted,
+		.given_up = ft_generate_interrupted,
 		.context = run,
 	};
 	rc = ft_replay_open(&run->replay_settings, &run->replay, error);
@@ -88,7 +82,7 @@ int ft_generate_start_reading(struct ft_generate_run *run, struct ft_error *erro
 	rc = ft_replay_start(&run->replay, error);
 	while (rc == 0 && !ft_replay_is_ready(&run->replay, run->tempo.speed)) {
 		nanosleep(&pause, NULL);
-		if (is_interrupted(run))
+		if (ft_generate_interrupted(run))
 			rc = -ECANCELED;
 	}
 	return rc;

@@ -174,7 +174,7 @@ static int choose_fastest(struct ft_transmit *t, const struct ft_probe *probe,
 			continue;
 		}
 		outcome = open_and_try(t, probe, sent != NULL, &rc, error);
-		if (rc == -ENETDOWN || rc == -ENODEV)
+		if (rc == -ENETDOWN || rc == -ENODEV || rc == -ECANCELED)
 			return rc;
 		if (outcome == RETURNED)
 			return 0;

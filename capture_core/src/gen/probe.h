@@ -20,7 +20,8 @@ struct ft_probe {
 
 /*
  * Open a back end of `transmit`: the one that its port names, or the fastest that is confirmed.
- * Fills `refused` with the others. -EOPNOTSUPP, or what opening says, where there is none.
+ * Fills `refused` with the others. -EOPNOTSUPP, or what opening says, where there is none;
+ * -ECANCELED where `given_up` of `transmit` said so.
  */
 int ft_probe_choose(struct ft_transmit *transmit, const struct ft_probe *probe,
 		    struct ft_error *error);

@@ -16,7 +16,8 @@
 #define RECEIVE_TIMEOUT_MS 10
 #define COUNTS_EVERY	   1024u
 
-static void take_frame(struct ft_receiver *receiver, const struct ft_signature *signature,
+/* Returns whether it is no copy of one that came before. */
+static bool take_frame(struct ft_receiver *receiver, const struct ft_signature *signature,
 		       uint64_t stamp_ns)
 {
 	struct ft_received_stream *stream = &receiver->streams[signature->stream];
@@ -26,7 +27,7 @@ static void take_frame(struct ft_receiver *receiver, const struct ft_signature *
 	if (signature->reflected)
 		ft_count_add(&receiver->reflected, 1);
 	if (ft_sequence_observe(&stream->sequence, signature->sequence) != FT_SEQUENCE_FIRST)
-		return;
+		return false;
 	latency_ns = ft_latency_between(signature->sent_ns, stamp_ns);
 	previous_ns = ft_count_read(&stream->sequence.distinct) > 1 ? stream->previous_ns
 								    : FT_LATENCY_NONE;
@@ -34,9 +35,10 @@ static void take_frame(struct ft_receiver *receiver, const struct ft_signature *
 	if (receiver->stream_count > 1)
 		ft_latency_record(receiver->latency, latency_ns, previous_ns);
 	stream->previous_ns = latency_ns;
+	return true;
 }
 
-/* Returns whether the frame is one of this run, of whatever stream. */
+/* Returns whether the frame is one of this run, and no copy of one that came before. */
 static bool account(struct ft_receiver *receiver, const struct ft_frame *frame)
 {
 	enum ft_signature_verdict verdict;
@@ -57,17 +59,17 @@ static bool account(struct ft_receiver *receiver, const struct ft_frame *frame)
 	else if (verdict == FT_SIGNATURE_CORRUPT)
 		ft_count_add(&receiver->streams[signature.stream].corrupt, 1);
 	else
-		take_frame(receiver, &signature, frame->stamp_ns);
+		return take_frame(receiver, &signature, frame->stamp_ns);
 	return true;
 }
 
 static void take_batch(struct ft_receiver *receiver, const struct ft_frame *frames, int count)
 {
-	bool ours = false;
+	bool any_new = false;
 
 	for (int i = 0; i < count; i++)
-		ours |= account(receiver, &frames[i]);
-	if (ours)
+		any_new |= account(receiver, &frames[i]);
+	if (any_new)
 		ft_count_set(&receiver->last_ns, ft_clock_monotonic_ns());
 }
 

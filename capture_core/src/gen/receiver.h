@@ -44,7 +44,8 @@ struct ft_receiver {
 	ft_count foreign;	  /* not of this run */
 	ft_count reflected;	  /* of this run, sent back by a reflector */
 	ft_count dropped;	  /* by the kernel, at our socket */
-	ft_count last_ns; /* monotonic, of the last batch with a frame of this run; 0: none */
+	/* Monotonic, of the last batch with a frame of this run that is no copy; 0: none. */
+	ft_count last_ns;
 	int result;
 	struct ft_error error;
 	atomic_bool ended;

@@ -166,6 +166,11 @@ static int open_file(struct ft_replay *replay, const struct ft_replay_settings *
 		return rc;
 	rc = load(&loader, picker, error);
 	ft_picker_free(picker);
+	if (rc == 0 && replay->frame_count == 0)
+		return ft_fail(error, -EINVAL,
+			       "--replay %s: no frame is left to send; see --packets, --from, "
+			       "--to, -f, --rewrite and what the file holds (capinfos)",
+			       settings->path);
 	if (rc != 0)
 		unload(replay);
 	if (rc == -ENOBUFS)
@@ -226,7 +231,7 @@ static void look_again(struct ft_replay *replay, ft_fine_time until)
 {
 	replay->source.starved = false;
 	advance(replay);
-	if (replay->has_next && replay->source.due <= until)
+	if (replay->has_next && replay->source.due < until)
 		ft_count_add(&replay->underruns, 1);
 }
 

@@ -115,7 +115,7 @@ static void note_lateness(struct ft_sender *sender, uint64_t late_ns)
 		ft_count_set(&sender->late.max_ns, late_ns);
 }
 
-/* Take what a client asked for. */
+/* Take what a client asked for, if it did. */
 static void take_change(struct ft_sender *sender, struct schedule *schedule)
 {
 	const struct ft_sender_change *change = &sender->change;
@@ -135,12 +135,13 @@ static void take_change(struct ft_sender *sender, struct schedule *schedule)
 static void wait_for_reader(struct ft_sender *sender, const struct schedule *schedule)
 {
 	const struct timespec pause = {.tv_nsec = STARVED_NS};
-	uint64_t now_ns = 0;
+	uint64_t now_ns = schedule->began_ns;
 
 	while (sender->source->starved && now_ns < schedule->end_ns &&
 	       !atomic_load_explicit(&sender->stop, memory_order_relaxed)) {
 		nanosleep(&pause, NULL);
-		now_ns = ft_clock_monotonic_ns();
+		if (!sender->transmit->keeps_no_time)
+			now_ns = ft_clock_monotonic_ns();
 		sender->source->ops->fill(sender->source, ft_tempo_at(&schedule->tempo, now_ns), 0,
 					  NULL, 0);
 	}
@@ -156,8 +157,7 @@ static uint64_t wait_due(struct ft_sender *sender, struct schedule *schedule, ui
 
 	*now_ns = 0;
 	do {
-		if (atomic_load_explicit(&sender->changed, memory_order_relaxed))
-			take_change(sender, schedule);
+		take_change(sender, schedule);
 		if (sender->source->starved)
 			wait_for_reader(sender, schedule);
 		next_ns = due_ns(sender, schedule);
@@ -272,30 +272,39 @@ static int send_all(struct ft_sender *sender, struct schedule *schedule)
 	return rc;
 }
 
+/* One call's worth. Returns 0, or negative when the port is lost. */
+static int flood_some(struct ft_sender *sender, struct ft_repeated *repeated)
+{
+	uint64_t left = count_left(sender);
+	int made = ft_transmit_flood(sender->transmit, repeated,
+				     left < FLOOD_FRAMES ? (uint32_t)left : FLOOD_FRAMES,
+				     &sender->error);
+
+	if (made < 0)
+		return made;
+	ft_count_add(&sender->submitted, (uint64_t)made);
+	ft_count_add(&sender->bytes, (uint64_t)made * repeated->bytes);
+	return 0;
+}
+
 /* The port makes the frames, at top speed. */
 static int flood(struct ft_sender *sender, struct schedule *schedule)
 {
-	uint64_t submitted = ft_count_read(&sender->submitted);
 	struct ft_repeated repeated;
-	int made = 0;
+	int rc = 0;
 
 	if (!sender->source->ops->repeats(sender->source, &repeated))
 		return ft_fail(&sender->error, -EINVAL, "-o: live sends one frame over and over");
-	while (made >= 0 && submitted < sender->limit &&
+	while (rc == 0 && count_left(sender) > 0 &&
 	       !atomic_load_explicit(&sender->stop, memory_order_relaxed) &&
 	       ft_clock_monotonic_ns() < schedule->end_ns) {
-		uint64_t left = sender->limit - submitted;
-
-		made = ft_transmit_flood(sender->transmit, &repeated,
-					 left < FLOOD_FRAMES ? (uint32_t)left : FLOOD_FRAMES,
-					 &sender->error);
-		if (made > 0)
-			ft_count_add(&sender->submitted, (uint64_t)made);
-		if (made > 0)
-			ft_count_add(&sender->bytes, (uint64_t)made * repeated.bytes);
-		submitted = ft_count_read(&sender->submitted);
+		take_change(sender, schedule);
+		if (schedule->tempo.paused)
+			ft_pace_wait(schedule->end_ns, &sender->stop, &sender->changed);
+		else
+			rc = flood_some(sender, &repeated);
 	}
-	return made < 0 ? made : 0;
+	return rc;
 }
 
 /* Where the schedule has come to. */

@@ -11,9 +11,13 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "ft/clock.h"
 #include "gen/checksum.h"
 #include "gen/draw.h"
 #include "gen/stream_shape.h"
+
+/* A year, below 2^87: with a factor below 2^38 it fits. */
+#define LONGEST_MEAN ((ft_fine_time)(365 * 86400 * FT_NS_PER_SECOND) << FT_FINE_SHIFT)
 
 static uint64_t next_value(struct ft_stream_op *op)
 {
@@ -123,12 +127,12 @@ static __attribute__((noinline)) ft_fine_time draw_gap(struct ft_stream *stream)
 {
 	ft_fine_time mean = stream->owed, least = stream->owed_least;
 	ft_fine_time spare = mean > least ? mean - least : 0;
+	ft_fine_time drawn = spare < LONGEST_MEAN ? spare : LONGEST_MEAN;
 	/* From 2^-53 to 1 in steps of 2^-53. */
 	double share = (double)((ft_draw_next(&stream->gap_state) >> 11) + 1) * 0x1p-53;
 	uint64_t factor = (uint64_t)(-log(share) * 0x1p32);
 
-	/* Fits: a mean of a year is below 2^87, the factor below 2^38. */
-	return mean - spare + (spare * factor >> 32);
+	return mean - spare + (drawn * factor >> 32);
 }
 
 /* One place of the schedule on; returns the shape of the frame that has this place. */

@@ -9,22 +9,21 @@
 #include <string.h>
 
 #include "gen/checksum.h"
+#include "gen/test_network.h"
 
-#define FROM_ADDRESS 0xc6120001u /* 198.18.0.1 */
-#define TO_ADDRESS   0xc6130001u /* 198.19.0.1 */
-#define FROM_PORT    49184u
-#define TO_PORT	     7u /* echo, as RFC 2544 C.2.6.4 has it */
+static void put_mac(uint8_t *at, uint64_t mac)
+{
+	for (unsigned i = 0; i < ETH_ALEN; i++)
+		at[i] = (uint8_t)(mac >> 8 * (ETH_ALEN - 1 - i));
+}
 
 static void fill_ethernet(uint8_t *at)
 {
-	static const struct ethhdr header = {
-		.h_dest = {0x02, 0x00, 0xc6, 0x13, 0x00, 0x01},
-		.h_source = {0x02, 0x00, 0xc6, 0x12, 0x00, 0x01},
-	};
 	uint16_t type = htons(ETH_P_IP);
 
-	memcpy(at, &header, sizeof(header));
-	memcpy(at + ETH_HLEN - 2, &type, sizeof(type));
+	put_mac(at, FT_FAR_MAC);
+	put_mac(at + ETH_ALEN, FT_NEAR_MAC);
+	memcpy(at + ETH_HLEN - sizeof(type), &type, sizeof(type));
 }
 
 static void fill_ipv4(uint8_t *at, uint32_t bytes)
@@ -36,8 +35,8 @@ static void fill_ipv4(uint8_t *at, uint32_t bytes)
 		.frag_off = htons(IP_DF),
 		.ttl = IPDEFTTL,
 		.protocol = IPPROTO_UDP,
-		.saddr = htonl(FROM_ADDRESS),
-		.daddr = htonl(TO_ADDRESS),
+		.saddr = htonl(FT_NEAR_IPV4),
+		.daddr = htonl(FT_FAR_IPV4),
 	};
 
 	memcpy(at, &header, sizeof(header));
@@ -49,12 +48,12 @@ static void fill_ipv4(uint8_t *at, uint32_t bytes)
 static void fill_udp(uint8_t *at, uint32_t bytes)
 {
 	struct udphdr header = {
-		.source = htons(FROM_PORT),
-		.dest = htons(TO_PORT),
+		.source = htons(FT_NEAR_PORT),
+		.dest = htons(FT_ECHO_PORT),
 		.len = htons((uint16_t)bytes),
 	};
-	uint64_t sum =
-		(uint64_t)htons(IPPROTO_UDP) + header.len + htonl(FROM_ADDRESS) + htonl(TO_ADDRESS);
+	uint64_t sum = (uint64_t)htons(IPPROTO_UDP) + header.len + htonl(FT_NEAR_IPV4) +
+		       htonl(FT_FAR_IPV4);
 
 	memcpy(at, &header, sizeof(header));
 	header.check = (uint16_t)~ft_checksum_fold(ft_checksum_add(sum, at, bytes));

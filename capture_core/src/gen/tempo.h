@@ -13,6 +13,8 @@
 
 /* What never comes. */
 #define FT_TEMPO_NEVER UINT64_MAX
+/* 146 years. */
+#define FT_TEMPO_FAR_NS 0x1p62L
 
 struct ft_tempo {
 	double speed; /* nanoseconds of the schedule in one of the clock */
@@ -26,18 +28,23 @@ static inline void ft_tempo_begin(struct ft_tempo *tempo, double speed, uint64_t
 	*tempo = (struct ft_tempo){.speed = speed, .since_ns = now_ns};
 }
 
-/* When a moment of the schedule comes (monotonic); FT_TEMPO_NEVER during a pause. */
+/*
+ * When a moment of the schedule comes (monotonic); FT_TEMPO_NEVER during a pause, and what is too
+ * far away for a clock.
+ */
 static inline uint64_t ft_tempo_ns(const struct ft_tempo *tempo, ft_fine_time at)
 {
+	bool past = at < tempo->since;
+	ft_fine_time away = past ? tempo->since - at : at - tempo->since;
+	long double ns = (long double)away / 0x1p32L / tempo->speed;
+
 	if (tempo->paused)
 		return FT_TEMPO_NEVER;
-	if (at < tempo->since)
-		return tempo->since_ns -
-		       (uint64_t)((long double)ft_fine_ns(tempo->since - at) / tempo->speed);
-	if (tempo->speed == 1)
-		return tempo->since_ns + ft_fine_ns(at - tempo->since);
-	return tempo->since_ns +
-	       (uint64_t)((long double)(at - tempo->since) / 0x1p32L / tempo->speed);
+	if (past)
+		return ns < (long double)tempo->since_ns ? tempo->since_ns - (uint64_t)ns : 0;
+	if (ns >= FT_TEMPO_FAR_NS)
+		return FT_TEMPO_NEVER;
+	return tempo->since_ns + (tempo->speed == 1 ? ft_fine_ns(away) : (uint64_t)ns);
 }
 
 /* What of the schedule has passed at `now_ns` (monotonic). */

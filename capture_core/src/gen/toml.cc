@@ -2,6 +2,7 @@
 /* The one file of the engine in C++. No exception leaves it. */
 #include "gen/toml.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <exception>
 #include <stdexcept>
@@ -24,6 +25,9 @@
 
 namespace
 {
+
+/* In keys of a line: far more than a stream file has use for. */
+constexpr unsigned MAX_DOTS = 16;
 
 /* NULL for a value that JSON has not. */
 json_t *json_of(const toml::node &node)
@@ -80,6 +84,50 @@ bool has_control_character(std::string_view text)
 	return false;
 }
 
+/* Behind the string that begins at `at`; a string of one line ends with it in any case. */
+size_t skip_string(std::string_view text, size_t at)
+{
+	const char quote = text[at];
+	const bool is_long = text.substr(at, 3) == std::string(3, quote);
+	const std::string end(is_long ? 3 : 1, quote);
+
+	for (at += end.size(); at < text.size(); at++) {
+		if (text.substr(at, end.size()) == end)
+			return at + end.size();
+		if (text[at] == '\n' && !is_long)
+			return at;
+		if (text[at] == '\\' && quote == '"')
+			at++;
+	}
+	return text.size();
+}
+
+/*
+ * The parser bounds how deep values are nested, but not dotted keys: each dot is a table in a
+ * table, and to free them takes a call within a call.
+ */
+bool has_deep_key(std::string_view text)
+{
+	unsigned dots = 0;
+
+	for (size_t at = 0; at < text.size();) {
+		const char c = text[at];
+
+		if (c == '"' || c == '\'') {
+			at = skip_string(text, at);
+			continue;
+		}
+		if (c == '#')
+			at = std::min(text.find('\n', at), text.size() - 1);
+		if (text[at] == '\n')
+			dots = 0;
+		if (c == '.' && ++dots > MAX_DOTS)
+			return true;
+		at++;
+	}
+	return false;
+}
+
 } // namespace
 
 extern "C" int ft_toml_parse(const char *text, size_t bytes, const char *name, json_t **root,
@@ -88,6 +136,9 @@ extern "C" int ft_toml_parse(const char *text, size_t bytes, const char *name, j
 	if (has_control_character(std::string_view(text, bytes)))
 		return ft_fail(error, -EINVAL, "%s: a control character; a TOML file is plain text",
 			       name);
+	if (has_deep_key(std::string_view(text, bytes)))
+		return ft_fail(error, -EINVAL, "%s: a line with more than %u dots outside quotes",
+			       name, MAX_DOTS);
 	try {
 		*root = json_of(toml::parse(std::string_view(text, bytes)));
 	} catch (const toml::parse_error &wrong) {

@@ -167,6 +167,8 @@ int ft_transmit_wait_for_link(const struct ft_transmit *t, struct ft_error *erro
 				       "-o: port '%s' has no link; check the cable and that the "
 				       "other end is up",
 				       t->device);
+		if (t->given_up != NULL && t->given_up(t->context))
+			return -ECANCELED;
 		sleep_ns(LINK_POLL_MS * FT_NS_PER_MS);
 	}
 	return rc < 0 ? ft_fail(error, rc, "-o: port '%s': %s", t->device, strerror(-rc)) : 0;

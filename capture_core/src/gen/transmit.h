@@ -82,6 +82,10 @@ struct ft_transmit {
 	uint8_t *area; /* what ft_transmit_memory gave, then room of the back end's own */
 	size_t memory_bytes, area_bytes;
 
+	/* Asked while opening waits for a link: whether to give up. NULL: never. */
+	bool (*given_up)(void *context);
+	void *context;
+
 	struct ft_frame_file *tap; /* NULL: none */
 	uint64_t tap_waited_ns;	   /* that sending waited for it */
 	ft_count frames_written;   /* of the back end `file` */
@@ -103,7 +107,7 @@ void *ft_transmit_memory(struct ft_transmit *transmit, size_t bytes);
 /* Open the back end that `ops` names. Refuses with what ops->open says. */
 int ft_transmit_open(struct ft_transmit *transmit, struct ft_error *error);
 
-/* Wait a moment for the link of a port. -ENETDOWN. */
+/* Wait a moment for the link of a port. -ENETDOWN, -ECANCELED. */
 int ft_transmit_wait_for_link(const struct ft_transmit *transmit, struct ft_error *error);
 
 /* Whether the interface is up and has a link; a file has. -ENODEV when it has gone. */

@@ -151,7 +151,7 @@ static void begin_call(struct ft_live *shared, const struct ft_repeated *repeate
 	shared->room_at = repeated->room_at;
 	shared->number = (uint32_t)ft_count_read(repeated->number);
 	shared->made = 0;
-	shared->utc_ns = ft_clock_utc_ns() - ft_clock_monotonic_ns();
+	shared->utc_ns = (uint64_t)ft_clock_utc_offset_ns();
 }
 
 /* The frames of the last call, made once more: all that differs is known. */

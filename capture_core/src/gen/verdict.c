@@ -45,15 +45,19 @@ static void judge_offer(const struct ft_generate_run *run, struct reasons *reaso
 	/* Where only the port knows what it dropped, it may drop at top speed. */
 	uint64_t taken = run->transmit.takes_all ? 0 : submitted;
 	uint64_t asked = run->asked > taken ? run->asked : taken;
-	uint64_t overrun_ns = run->sender.overrun_ns;
+	/* A schedule that slid is one that was not kept. */
+	uint64_t overrun_ns = run->sender.overrun_ns + ft_count_read(&run->sender.late.slid_ns);
 
-	if (run->sender.behind)
+	if (submitted == 0)
+		add(reasons, "no frame was sent");
+	else if (run->sender.behind || (run->overdue && run->sender.paced))
 		add(reasons, "the port could not keep the rate asked for");
 	else if (overrun_ns > run->sender.elapsed_ns / OVERRUN_SHARE + OVERRUN_NS)
 		add(reasons,
 		    "the rate fell short of what was asked: sending took %.3f ms longer than the "
 		    "%.3f ms that it should have",
-		    (double)overrun_ns / 1e6, (double)(run->sender.elapsed_ns - overrun_ns) / 1e6);
+		    (double)overrun_ns / 1e6,
+		    ((double)run->sender.elapsed_ns - (double)overrun_ns) / 1e6);
 	if (run->sender.paced && ft_count_read(&run->replay.underruns) != 0)
 		add(reasons, "%" PRIu64 " times a frame was due before it had been read",
 		    ft_count_read(&run->replay.underruns));
@@ -94,6 +98,8 @@ static void judge_reception(const struct ft_generate_run *run, struct reasons *r
 		    "this machine was too slow to receive: it dropped %" PRIu64
 		    " frames at port %s",
 		    dropped, ft_port_name(run->input));
+	if (run->trickling)
+		add(reasons, "frames still came back when they were waited for no longer");
 	if (received.too_late != 0)
 		add(reasons, "%" PRIu64 " frames came too late to be told from copies",
 		    received.too_late);
@@ -106,7 +112,7 @@ void ft_generate_judge(const struct ft_generate_run *run, char *text, size_t byt
 	text[0] = '\0';
 	if (run->failed)
 		add(&reasons, "%s", run->failure.text);
-	else if (atomic_load(&run->sender.stop))
+	else if (run->cut_short)
 		add(&reasons, "stopped (%s) after %" PRIu64 " frames", run->stop_reason,
 		    ft_count_read(&run->sender.submitted));
 	else
