@@ -1,5 +1,7 @@
 """Test frames go out of no port that is in use, unless it is named, and every run has an end."""
 
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,6 +132,47 @@ def test_what_another_port_is_used_for_does_not_matter(port: End) -> None:
 def test_a_port_that_only_receives_may_be_in_use(port: End) -> None:
     give_address(End(port.namespace, "ft-right"))
     generate(port, "-r", "ft-right")
+
+
+@pytest.mark.parametrize(
+    ("held_by", "tried"),
+    [
+        (("ft-generate", "-o"), ("ft-generate", "-o")),
+        (("ft-reflect", "-i"), ("ft-generate", "-o")),
+        (("ft-reflect", "-i"), ("ft-reflect", "-i")),
+    ],
+)
+def test_a_port_by_which_a_run_sends_is_refused_to_the_next_one(
+    port: End, held_by: tuple[str, str], tried: tuple[str, str]
+) -> None:
+    holder, option = held_by
+    name, own_option = tried
+    with running(port, [program(holder), option, port.port], name="held"):
+        done = port.run(program(name), own_option, port.port, check=False)
+    assert done.returncode == 2
+    assert f"{own_option}: port 'ft-left': {holder} 'held' sends by it already" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_port_is_free_again_when_the_run_that_sent_by_it_was_killed(port: End) -> None:
+    argv = ft_generate("-o", port.port, "-r", "ft-right", "--rate", "1kpps")
+    with running(port, argv, name="killed") as held:
+        held.send_signal(signal.SIGKILL)
+        held.wait()
+        generate(port)
+
+
+def test_frames_of_another_program_do_not_count_as_lost(port: End) -> None:
+    sender = Path(__file__).with_name("numbered_sender.py")
+    options = ("-o", port.port, "-r", "ft-right", "--rate", "1kpps", "--count", "2000")
+    with running(port, ft_generate(*options)) as generator:
+        port.run(sys.executable, sender, port.port, "500")
+        report = generator.finish()
+    assert report["tx"]["frames"] == 2500
+    assert report["tx"]["submitted"] == 2000
+    assert report["rx"]["lost"] == 0
+    assert report["valid"] is False
+    assert "500 frames of another program" in report["invalid_reason"]
 
 
 def test_a_count_that_would_take_more_than_a_day_is_refused_before_anything_is_sent(

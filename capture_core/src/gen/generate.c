@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl/privileges.h"
 #include "ft/clock.h"
@@ -286,6 +287,8 @@ static void close_all(struct ft_generate_run *run)
 	ft_stream_set_free(&run->streams);
 	ft_stream_file_free(&run->stream_file);
 	ft_replay_free(&run->replay);
+	if (run->claim_fd >= 0)
+		close(run->claim_fd);
 	ft_manager_free(run->manager);
 }
 
@@ -300,6 +303,7 @@ int ft_generate_run(const struct ft_generate_settings *settings)
 		return 1;
 	}
 	run->settings = settings;
+	run->claim_fd = -1;
 	rc = run_generator(run, &error);
 	if (rc == -ECANCELED) {
 		code = 130;

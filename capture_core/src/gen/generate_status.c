@@ -20,6 +20,8 @@ uint64_t ft_generate_receiver_dropped(const struct ft_generate_run *run)
 
 uint64_t ft_generate_lost(const struct ft_generate_run *run)
 {
+	uint64_t submitted = ft_count_read(&run->sender.submitted);
+	uint64_t sent = run->tx_frames < submitted ? run->tx_frames : submitted;
 	struct ft_received received;
 	uint64_t accounted;
 
@@ -27,7 +29,7 @@ uint64_t ft_generate_lost(const struct ft_generate_run *run)
 	accounted = received.distinct + ft_generate_receiver_dropped(run);
 	if (run->receiver.stream_count != 0)
 		accounted += ft_stream_set_unsigned(&run->streams);
-	return run->tx_frames > accounted ? run->tx_frames - accounted : 0;
+	return sent > accounted ? sent - accounted : 0;
 }
 
 bool ft_generate_had_all(const struct ft_generate_run *run)
