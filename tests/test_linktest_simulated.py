@@ -208,6 +208,31 @@ def test_loss_that_comes_back_counts_though_the_sender_was_late() -> None:
     assert any("ms late" in reason for reason in found.reasons)
 
 
+@pytest.mark.parametrize(
+    ("part", "limit"),
+    [("throughput", {"throughput_percent": 95.0}), ("loss", {"loss_percent": 0.0})],
+)
+def test_loss_that_a_late_sender_may_have_caused_never_fails_a_test(
+    part: Part, limit: dict[str, float]
+) -> None:
+    device = SimulatedDevice(SimulatedClock(), late_trials=10_000)
+    report = rfc2544(device, [part], limits=Limits(**limit))
+    assert report.verdict == "invalid"
+    assert "not proved: this machine sent frames up to 20.0 ms late" in report.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("part", "limit"),
+    [("throughput", {"throughput_percent": 95.0}), ("loss", {"loss_percent": 0.0})],
+)
+def test_more_loss_than_a_late_sender_explains_fails_a_test(
+    part: Part, limit: dict[str, float]
+) -> None:
+    device = SimulatedDevice(SimulatedClock(), cap_pps=1e6, late_trials=10_000)
+    report = rfc2544(device, [part], limits=Limits(**limit))
+    assert report.verdict == "fail"
+
+
 def test_a_limit_that_is_not_met_fails_the_test() -> None:
     device = SimulatedDevice(SimulatedClock(), cap_pps=1e6)
     report = rfc2544(device, ["throughput"], limits=Limits(throughput_percent=95))
@@ -444,6 +469,14 @@ def test_a_clean_link_is_clean_in_less_than_a_minute() -> None:
     assert report.verdict == "ok"
     assert clock.ns - began < 60e9
     assert {check.verdict for check in report.checks} == {Verdict.OK}
+
+
+def test_what_a_late_sender_may_have_lost_is_no_fault_of_a_link() -> None:
+    report = quick_report(SimulatedDevice(SimulatedClock(), late_trials=10_000))
+    assert report.verdict == "invalid"
+    loads = [check for check in report.checks if check.id == "link.load"]
+    assert {check.verdict for check in loads} == {Verdict.UNKNOWN}
+    assert all("may have caused the loss itself" in check.summary for check in loads)
 
 
 @pytest.mark.parametrize(

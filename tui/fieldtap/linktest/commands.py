@@ -427,7 +427,8 @@ def _run(
     """Run `test`, deliver its report and return the exit code."""
     report_cli.prepare(out)
     about = words.seconds(round(1e9 * test.estimate_s()))
-    click.echo(f"fieldtap: this takes about {about}; Ctrl-C ends it with what there is", err=True)
+    text = f"this takes at least {about}, more where this machine is busy and trials are repeated"
+    click.echo(f"fieldtap: {text}; Ctrl-C ends it with what there is", err=True)
     signal.signal(signal.SIGTERM, _as_interrupt)
     with listener:  # which has left the terminal before the report is printed
         report = session.run(test, common.ports)

@@ -25,6 +25,13 @@ def judge(limits: Iterable[tuple[str, bool] | None], notes: Sequence[str] = ()) 
     return Judgement("ok", (*(text for text, _ in judged), *notes))
 
 
+def doubt(judgement: Judgement, reason: str) -> Judgement:
+    """Return the judgement of what may be this machine's own doing: a failure is not proved."""
+    if judgement.verdict != "fail":
+        return judgement
+    return Judgement("invalid", (reason, *judgement.reasons))
+
+
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """Return the verdict of a whole from those of its parts.
 

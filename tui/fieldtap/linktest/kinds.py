@@ -31,7 +31,7 @@ class Rfc2544Test:
         return None if set(self.settings.parts) == {"loss"} else self.settings.search
 
     def estimate_s(self) -> float:
-        """Return about how long it takes, in seconds."""
+        """Return how long it takes at least, in seconds."""
         return rfc2544.estimate_s(self.settings, self.bench)
 
     def run(self) -> None:
@@ -74,7 +74,7 @@ class Y1564Test:
         self.course = y1564.Course(self.services)
 
     def estimate_s(self) -> float:
-        """Return about how long it takes, in seconds."""
+        """Return how long it takes at least, in seconds."""
         return y1564.estimate_s(self.bench, self.services, self.step_s, self.performance_s)
 
     def run(self) -> None:
@@ -112,7 +112,7 @@ class QuickTest:
     checks: list[Check] = field(default_factory=list)
 
     def estimate_s(self) -> float:
-        """Return about how long it takes, in seconds."""
+        """Return how long it takes at least, in seconds."""
         return quick.estimate_s(self.bench)
 
     def run(self) -> None:
@@ -154,7 +154,7 @@ class SoakTest:
     problem: str | None = None
 
     def estimate_s(self) -> float:
-        """Return about how long it takes, in seconds."""
+        """Return how long it takes at least, in seconds."""
         return self.duration_s + self.bench.waits.around_s
 
     def run(self) -> None:

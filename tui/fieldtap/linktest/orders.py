@@ -60,8 +60,8 @@ class Prepared:
     occasion: Occasion
 
     @property
-    def about_ns(self) -> int:
-        """About how long it takes, in nanoseconds."""
+    def least_ns(self) -> int:
+        """How long it takes at least, in nanoseconds."""
         return round(1e9 * self.test.estimate_s())
 
 
@@ -131,7 +131,7 @@ def to_arm(prepared: Prepared) -> Arming:
         port=sends.name,
         link=arming.link_of(sends),
         load=f"link test {prepared.name}, in short also at top speed",
-        duration=f"about {words.seconds(prepared.about_ns)}",
+        duration=f"at least {words.seconds(prepared.least_ns)}",
         peer=f"what lies between {sends.name} and {peer.name}",
         warnings=warnings,
     )

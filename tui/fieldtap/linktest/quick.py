@@ -8,7 +8,14 @@ from fieldtap_hardware.sysfs import parse_int, read_text
 from fieldtap_hardware.verdicts import Check, Evidence, Verdict
 
 from fieldtap.linktest import figures, quantities
-from fieldtap.linktest.bench import Bench, Ceiling, InvalidTestError, find_ceiling
+from fieldtap.linktest.bench import (
+    Bench,
+    Ceiling,
+    InvalidTestError,
+    find_ceiling,
+    is_doubtful,
+    tell_doubt,
+)
 from fieldtap.linktest.trial import Trial, TrialResult
 
 UNTAGGED_SIZES = (64, 512, 1518)
@@ -18,6 +25,9 @@ FLOOD_S = 2.0
 
 ERROR_COUNTERS = ("rx_crc_errors", "rx_frame_errors", "rx_length_errors", "rx_errors", "tx_errors")
 """Of /sys/class/net/PORT/statistics: what a bad cable, connector or module makes grow."""
+
+BAD = ("lost", "corrupt", "duplicate", "reordered")
+"""What becomes of frames on a link that is not clean; the first may be this machine's doing."""
 
 Counters = dict[str, int]
 
@@ -137,11 +147,10 @@ def _check_frames(check_id: str, subject: str, result: TrialResult) -> Check:
         for kind in ("sent", "lost", "corrupt", "duplicate", "reordered", "foreign")
     }
     evidence: Evidence = dict(counts)
-    bad = [
-        f"{counts[kind]:,} {kind}"
-        for kind in ("lost", "corrupt", "duplicate", "reordered")
-        if counts[kind]
-    ]
+    bad = [f"{counts[kind]:,} {kind}" for kind in BAD if counts[kind]]
+    if is_doubtful(result) and not any(counts[kind] for kind in BAD[1:]):
+        summary = f"of {counts['sent']:,} frames {bad[0]}: {tell_doubt([result])}"
+        return Check(check_id, subject, Verdict.UNKNOWN, summary, evidence)
     if bad:
         summary = f"of {counts['sent']:,} frames {', '.join(bad)}"
         remedy = "repeat on another cable or port to see which part it follows"

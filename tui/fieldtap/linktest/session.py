@@ -51,7 +51,7 @@ class Test(Protocol):
         ...
 
     def estimate_s(self) -> float:
-        """Return about how long it takes, in seconds."""
+        """Return how long it takes at least, in seconds."""
         ...
 
     def run(self) -> None:
