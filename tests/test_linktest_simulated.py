@@ -292,11 +292,14 @@ def test_bursts_tell_the_buffer_of_a_device() -> None:
 
 
 def test_a_size_at_line_rate_fills_no_buffer() -> None:
-    (found,) = rfc2544(
-        SimulatedDevice(SimulatedClock()), ["throughput", "back-to-back"]
-    ).back_to_back
+    report = rfc2544(SimulatedDevice(SimulatedClock()), ["throughput", "back-to-back", "recovery"])
+    (found,) = report.back_to_back
     assert found.skipped is not None
     assert found.mean_frames is None
+    assert found.verdict == "not_measured"
+    assert report.recovery[0].verdict == "not_measured"
+    assert report.verdict == "measured"
+    assert "recovery, 64 bytes: not measured: nothing that can" in report.reasons[1]
 
 
 @pytest.mark.parametrize("recovery_s", [0.0, 1.0, 2.5])
@@ -469,6 +472,15 @@ def test_a_clean_link_is_clean_in_less_than_a_minute() -> None:
     assert report.verdict == "ok"
     assert clock.ns - began < 60e9
     assert {check.verdict for check in report.checks} == {Verdict.OK}
+    assert report.reasons == ("highest load proved: 100 % of the line, 64 bytes at top speed",)
+
+
+def test_a_link_that_was_hardly_loaded_is_said_to_be() -> None:
+    report = quick_report(SimulatedDevice(SimulatedClock(), sender_pps=2000))
+    assert report.verdict == "ok"
+    (reason,) = report.reasons
+    assert reason.startswith("highest load proved: 0.")
+    assert "hardly any load" in reason
 
 
 def test_what_a_late_sender_may_have_lost_is_no_fault_of_a_link() -> None:

@@ -39,5 +39,5 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     limit that was met is `ok`, though other figures were only measured.
     """
     found = set(verdicts)
-    order: tuple[Verdict, ...] = ("fail", "invalid", "ok", "measured")
+    order: tuple[Verdict, ...] = ("fail", "invalid", "ok", "measured", "not_measured")
     return next((verdict for verdict in order if verdict in found), "invalid")

@@ -38,7 +38,7 @@ def measure(size: SizeUnderTest, ceiling: Ceiling, throughput_pps: float | None)
     overload = min(OVERLOAD * throughput_pps, ceiling.highest_pps)
     if throughput_pps >= ceiling.highest_pps:
         reason = "nothing that can be offered overloads it"
-        return _without(size, first, "measured", reason)
+        return _without(size, first, "not_measured", reason)
     trial = _trial(size, overload)
     watch = LossWatch()
     try:

@@ -19,8 +19,10 @@ from fieldtap.linktest.trial import TrialResult
 
 Kind = Literal["rfc2544", "loss", "latency", "back-to-back", "recovery", "y1564", "quick", "soak"]
 Directions = Literal["a-b", "b-a", "both"]
-Verdict = Literal["ok", "fail", "measured", "invalid"]
-"""`measured`: there are figures and no limit to judge them by. `invalid`: nothing was proved."""
+Verdict = Literal["ok", "fail", "measured", "not_measured", "invalid"]
+"""`measured`: there are figures and no limit to judge them by. `not_measured`: the link gave
+nothing to measure. `invalid`: nothing was proved.
+"""
 
 LARGEST = 1e19
 """No figure of a link is: as a time, this is in the year 2286."""
