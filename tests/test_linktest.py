@@ -128,12 +128,13 @@ def test_a_trial_that_is_spoiled_is_invalid_and_never_judged(loop: Lab, run_dir:
     assert [trial["valid"] for trial in report["trials"]] == [False]
 
 
-def test_a_test_ends_at_once_where_another_run_sends_by_its_port(loop: Lab) -> None:
+def test_a_test_ends_at_once_where_another_run_sends_by_its_port(loop: Lab, run_dir: Path) -> None:
     argv = ft_generate("-o", loop.left.port, "--duration", "60")
     with running(loop.left, argv, name="held"):
         stdout, stderr = start(loop, *STEADY).communicate(timeout=TIMEOUT_S)
     assert stdout == b""
     assert b"ft-generate 'held' sends by it already" in stderr.splitlines()[-1]
+    assert list(run_dir.glob("linktest-*")) == []
 
 
 def test_a_soak_goes_on_when_the_link_is_back(loop: Lab, run_dir: Path) -> None:

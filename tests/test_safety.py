@@ -199,3 +199,27 @@ def test_no_duration_is_longer_than_thirty_days(port: End) -> None:
     done = port.run(*ft_generate("-o", port.port, "--duration", "2592001"), check=False)
     assert done.returncode == 2
     assert "at most 30 days" in done.stderr
+
+
+def test_a_port_to_receive_by_is_refused_under_the_name_of_its_option(port: End) -> None:
+    done = port.run(*ft_generate("-o", port.port, "-r", "no-such"), check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("ft-generate: -r: port 'no-such': no such interface")
+
+
+def test_a_port_that_is_down_fails_as_it_does_for_a_capture(port: End) -> None:
+    ip(port, "link", "set", port.port, "down")
+    done = port.run(*ft_generate("-o", port.port), check=False)
+    assert done.returncode == 1
+    assert "is down; bring it up" in done.stderr
+
+
+def test_a_replay_that_cannot_be_read_fails_and_is_no_bad_option(port: End) -> None:
+    done = port.run(*ft_generate("-o", port.port, "--replay", "/no/such.pcap"), check=False)
+    assert done.returncode == 1
+    assert "--replay /no/such.pcap: cannot open" in done.stderr
+
+
+def test_a_dry_run_at_top_speed_speaks_of_no_rate(port: End, tmp_path: Path) -> None:
+    options = ("-o", f"file:{tmp_path / 'x.pcap'}", "--rate", "max", "--count", "3")
+    assert "3 frames sent\n" in port.run(program("ft-generate"), *options).stderr

@@ -30,6 +30,14 @@
 #define LONGEST_S  86400u
 #define LONGEST_NS (LONGEST_S * FT_NS_PER_SECOND)
 
+/* What a port says of itself names no option. */
+static int fail_input(int rc, struct ft_error *error)
+{
+	struct ft_error said = *error;
+
+	return ft_fail(error, rc, "-r: %s", said.text);
+}
+
 static int create_input(struct ft_generate_run *run, struct ft_error *error)
 {
 	/* Latency is between stamps of one clock, so both are the host's. */
@@ -45,7 +53,9 @@ static int create_input(struct ft_generate_run *run, struct ft_error *error)
 	if (run->settings->input == NULL)
 		return 0;
 	rc = ft_port_create(run->settings->input, &options, &run->input, error);
-	if (rc == 0 && ft_port_ifindex(run->input) == 0)
+	if (rc != 0)
+		return fail_input(rc, error);
+	if (ft_port_ifindex(run->input) == 0)
 		rc = ft_fail(error, -EINVAL, "-r %s: not an interface", run->settings->input);
 	return rc;
 }
@@ -138,9 +148,10 @@ static int open_input(struct ft_generate_run *run, struct ft_error *error)
 	rc = ft_receiver_create(&run->receiver, is_signed ? run->streams.count : 0, error);
 	if (rc == 0)
 		rc = ft_guardian_start(false, &run->guardian, error);
-	if (rc == 0)
-		rc = ft_port_open(run->input, error);
-	return rc == 0 ? check_queues(run, error) : rc;
+	if (rc != 0)
+		return rc;
+	rc = ft_port_open(run->input, error);
+	return rc == 0 ? check_queues(run, error) : fail_input(rc, error);
 }
 
 static int start_receiving(struct ft_generate_run *run, struct ft_error *error)

@@ -192,9 +192,11 @@ static double sent_bps(const struct ft_generate_run *run)
 
 static void summarize_sent(const struct ft_generate_run *run)
 {
-	fprintf(stderr, "ft-generate: %s: %" PRIu64 " frames sent, %.0f a second, %.3f Mbit/s",
-		run->transmit.device, run->tx_frames, per_second(run, (double)run->tx_frames),
-		sent_bps(run) / 1e6);
+	fprintf(stderr, "ft-generate: %s: %" PRIu64 " frames sent", run->transmit.device,
+		run->tx_frames);
+	if (run->sender.elapsed_ns != 0) /* in a dry run at top speed no time passes */
+		fprintf(stderr, ", %.0f a second, %.3f Mbit/s",
+			per_second(run, (double)run->tx_frames), sent_bps(run) / 1e6);
 	if (run->sender.paced)
 		fprintf(stderr, ", at most %.1f us late",
 			(double)ft_count_read(&run->sender.late.max_ns) / 1e3);
