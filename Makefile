@@ -47,11 +47,21 @@ engine: | system-build
 		$(BUILD)/bin/$$program --man >$(BUILD)/man/man1/$$program.1; \
 	done
 
+# click-man's own command looks for commands where the entry point is, which imports none.
+define MAN_PAGES
+import sys
+from importlib.metadata import version
+from click_man.core import write_man_pages
+from fieldtap.cli import commands
+write_man_pages("fieldtap", commands, version=version("fieldtap"), target_dir=sys.argv[1])
+endef
+export MAN_PAGES
+
 .PHONY: build
 build: engine $(VENV)/.done ## build every program into build/bin/
 	@ln -sf ../venv/bin/fieldtap $(BUILD)/bin/fieldtap
 	@mkdir -p $(BUILD)/man/man1
-	@$(VENV)/bin/click-man --target $(BUILD)/man/man1 fieldtap >/dev/null
+	@$(PY) -c "$$MAN_PAGES" $(BUILD)/man/man1
 
 .PHONY: freeze
 freeze: $(VENV)/.done | system-build ## freeze the console into one folder, build/frozen/fieldtap/

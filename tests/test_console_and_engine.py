@@ -176,9 +176,10 @@ def test_the_rate_of_a_generator_is_changed_from_the_command_line(link: Lab) -> 
             assert done.returncode == 0, done.stderr
             tx = generator.status()["tx"]
             assert (tx["speed"], tx["paused"]) == (speed, paused)
-        refused = fieldtap(link.left, "rate", "gen", "fastx")
-        assert refused.returncode == 2
-        assert len(refused.stderr.splitlines()) == 1
+        for wrong in ("fastx", "10mbit", "500Mbps"):
+            refused = fieldtap(link.left, "rate", "gen", wrong)
+            assert refused.returncode == 2
+            assert len(refused.stderr.splitlines()) == 1
         generator.stop()
 
 

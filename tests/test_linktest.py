@@ -4,11 +4,11 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fieldlab import Json, Lab, call, lab, program, tool, wait_until
+from fieldlab import Json, Lab, call, ft_generate, lab, program, running, tool, wait_until
 
 TIMEOUT_S = 120
 STEADY = ("soak", "--rate", "2kpps", "--duration", "60s")
@@ -118,23 +118,42 @@ def kill(loop: Lab, status: Json) -> None:
     os.kill(status["pid"], signal.SIGKILL)
 
 
-def unplug(loop: Lab, status: Json) -> None:
-    loop.right.run(tool("ip"), "link", "set", loop.right.port, "down")
-
-
-@pytest.mark.parametrize(
-    ("spoil", "said"), [(kill, "without a"), (unplug, "link")], ids=["killed", "unplugged"]
-)
-def test_a_trial_that_is_spoiled_is_invalid_and_never_judged(
-    loop: Lab, run_dir: Path, spoil: Callable[[Lab, Json], None], said: str
-) -> None:
+def test_a_trial_that_is_spoiled_is_invalid_and_never_judged(loop: Lab, run_dir: Path) -> None:
     process = start(loop, *STEADY)
-    spoil(loop, running_engine(run_dir))
+    kill(loop, running_engine(run_dir))
     code, report = finish(process)
     assert code == 1
     assert report["verdict"] == "invalid"
-    assert said in " ".join(report["reasons"])
+    assert "without a" in " ".join(report["reasons"])
     assert [trial["valid"] for trial in report["trials"]] == [False]
+
+
+def test_a_test_ends_at_once_where_another_run_sends_by_its_port(loop: Lab, run_dir: Path) -> None:
+    argv = ft_generate("-o", loop.left.port, "--duration", "60")
+    with running(loop.left, argv, name="held"):
+        stdout, stderr = start(loop, *STEADY).communicate(timeout=TIMEOUT_S)
+    assert stdout == b""
+    assert b"ft-generate 'held' sends by it already" in stderr.splitlines()[-1]
+    assert list(run_dir.glob("linktest-*")) == []
+
+
+def test_a_soak_goes_on_when_the_link_is_back(loop: Lab, run_dir: Path) -> None:
+    process = start(loop, "soak", "--rate", "2kpps", "--duration", "15s")
+    first = running_engine(run_dir)["pid"]
+    loop.right.run(tool("ip"), "link", "set", loop.right.port, "down")
+    wait_until("the first engine gives up", lambda: not Path(f"/proc/{first}/exe").exists())
+    loop.right.run(tool("ip"), "link", "set", loop.right.port, "up")
+    code, report = finish(process)
+    assert code == 3
+    assert report["verdict"] == "fail"
+    assert any("link down" in reason for reason in report["reasons"])
+    (outage,) = report["soak"]["outages"]
+    assert loop.left.port in outage["ports"]
+    assert outage["from_ns"] < outage["to_ns"]
+    assert [trial["valid"] for trial in report["trials"]] == [False, True]
+    assert report["soak"]["sent"] == sum(
+        flow["sent"] for trial in report["trials"] for flow in trial["flows"]
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from random import Random
 from typing import get_args
 
@@ -9,12 +10,14 @@ import pytest
 from fieldtap.linktest import figures, session
 from fieldtap.linktest.bench import SHORT_WAITS, STANDARD_WAITS, Bench
 from fieldtap.linktest.kinds import QuickTest, Rfc2544Test, SoakTest, Y1564Test
+from fieldtap.linktest.outages import Links, Look
 from fieldtap.linktest.results import Directions, LinktestReport, Service
 from fieldtap.linktest.settings import STANDARD_SIZES, Limits, Part, Search, Settings, shorten
-from fieldtap.linktest.trial import Snapshot, Trial, TrialResult
+from fieldtap.linktest.trial import Snapshot, Trial, TrialResult, Watch
 from fieldtap_hardware.ports import Port
 from fieldtap_hardware.verdicts import Verdict
-from simulated_device import SimulatedClock, SimulatedDevice
+from msgspec.structs import replace
+from simulated_device import BEGIN_NS, SimulatedClock, SimulatedDevice
 
 
 class Silent:
@@ -205,6 +208,31 @@ def test_loss_that_comes_back_counts_though_the_sender_was_late() -> None:
     assert any("ms late" in reason for reason in found.reasons)
 
 
+@pytest.mark.parametrize(
+    ("part", "limit"),
+    [("throughput", {"throughput_percent": 95.0}), ("loss", {"loss_percent": 0.0})],
+)
+def test_loss_that_a_late_sender_may_have_caused_never_fails_a_test(
+    part: Part, limit: dict[str, float]
+) -> None:
+    device = SimulatedDevice(SimulatedClock(), late_trials=10_000)
+    report = rfc2544(device, [part], limits=Limits(**limit))
+    assert report.verdict == "invalid"
+    assert "not proved: this machine sent frames up to 20.0 ms late" in report.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("part", "limit"),
+    [("throughput", {"throughput_percent": 95.0}), ("loss", {"loss_percent": 0.0})],
+)
+def test_more_loss_than_a_late_sender_explains_fails_a_test(
+    part: Part, limit: dict[str, float]
+) -> None:
+    device = SimulatedDevice(SimulatedClock(), cap_pps=1e6, late_trials=10_000)
+    report = rfc2544(device, [part], limits=Limits(**limit))
+    assert report.verdict == "fail"
+
+
 def test_a_limit_that_is_not_met_fails_the_test() -> None:
     device = SimulatedDevice(SimulatedClock(), cap_pps=1e6)
     report = rfc2544(device, ["throughput"], limits=Limits(throughput_percent=95))
@@ -264,11 +292,14 @@ def test_bursts_tell_the_buffer_of_a_device() -> None:
 
 
 def test_a_size_at_line_rate_fills_no_buffer() -> None:
-    (found,) = rfc2544(
-        SimulatedDevice(SimulatedClock()), ["throughput", "back-to-back"]
-    ).back_to_back
+    report = rfc2544(SimulatedDevice(SimulatedClock()), ["throughput", "back-to-back", "recovery"])
+    (found,) = report.back_to_back
     assert found.skipped is not None
     assert found.mean_frames is None
+    assert found.verdict == "not_measured"
+    assert report.recovery[0].verdict == "not_measured"
+    assert report.verdict == "measured"
+    assert "recovery, 64 bytes: not measured: nothing that can" in report.reasons[1]
 
 
 @pytest.mark.parametrize("recovery_s", [0.0, 1.0, 2.5])
@@ -441,6 +472,23 @@ def test_a_clean_link_is_clean_in_less_than_a_minute() -> None:
     assert report.verdict == "ok"
     assert clock.ns - began < 60e9
     assert {check.verdict for check in report.checks} == {Verdict.OK}
+    assert report.reasons == ("highest load proved: 100 % of the line, 64 bytes at top speed",)
+
+
+def test_a_link_that_was_hardly_loaded_is_said_to_be() -> None:
+    report = quick_report(SimulatedDevice(SimulatedClock(), sender_pps=2000))
+    assert report.verdict == "ok"
+    (reason,) = report.reasons
+    assert reason.startswith("highest load proved: 0.")
+    assert "hardly any load" in reason
+
+
+def test_what_a_late_sender_may_have_lost_is_no_fault_of_a_link() -> None:
+    report = quick_report(SimulatedDevice(SimulatedClock(), late_trials=10_000))
+    assert report.verdict == "invalid"
+    loads = [check for check in report.checks if check.id == "link.load"]
+    assert {check.verdict for check in loads} == {Verdict.UNKNOWN}
+    assert all("may have caused the loss itself" in check.summary for check in loads)
 
 
 @pytest.mark.parametrize(
@@ -483,9 +531,15 @@ def test_a_port_without_a_link_fails_before_any_trial() -> None:
     assert report.trials == ()
 
 
-def soak(device: SimulatedDevice, *, rate: str = "50%", duration_s: float = 3600) -> LinktestReport:
+def soak(
+    device: SimulatedDevice,
+    *,
+    rate: str = "50%",
+    duration_s: float = 3600,
+    look: Look = lambda: Links((), 0),
+) -> LinktestReport:
     steady = Bench(device, device.clock, SHORT_WAITS, "a-b", 1, Silent())
-    return session.run(SoakTest(steady, 512, rate, duration_s, 0.0, device.line_bps), PORTS)
+    return session.run(SoakTest(steady, 512, rate, duration_s, 0.0, device.line_bps, look), PORTS)
 
 
 def test_a_soak_tells_when_frames_were_lost() -> None:
@@ -514,3 +568,75 @@ def test_a_soak_that_is_spoiled_is_invalid_and_not_repeated() -> None:
     assert report.verdict == "invalid"
     assert len(report.trials) == 1
     assert "the link went down" in report.reasons[0]
+
+
+@dataclass
+class FlappingLink:
+    """A tester whose link is away at times, given in seconds after the begin.
+
+    As the engine does, it ends a run that is without a link for two seconds, and makes one invalid
+    in which the link was away for less.
+    """
+
+    device: SimulatedDevice
+    away_s: tuple[tuple[float, float], ...]
+
+    def look(self) -> Links:
+        now_s = (self.device.clock.ns - BEGIN_NS) / 1e9
+        changes = sum((now_s >= begin) + (now_s >= end) for begin, end in self.away_s)
+        down = any(begin <= now_s < end for begin, end in self.away_s)
+        return Links(("sim0",) if down else (), changes)
+
+    def run(self, trial: Trial, watch: Watch) -> TrialResult:
+        began_s = (self.device.clock.ns - BEGIN_NS) / 1e9
+        if trial.duration_s is None:
+            return self.device.run(trial, watch)
+        for begin, end in self.away_s:
+            if end - begin > 2 and began_s <= begin < began_s + trial.duration_s:
+                trial = replace(trial, duration_s=begin + 2 - began_s)
+                break
+        touched = any(
+            began_s <= begin < began_s + (trial.duration_s or 0) for begin, _ in self.away_s
+        )
+        result = self.device.run(trial, watch)
+        reason = "the link of port sim0 went down" if touched else None
+        return replace(result, valid=not touched, invalid_reason=reason)
+
+
+def flapping_soak(*away_s: tuple[float, float], duration_s: float = 3600) -> LinktestReport:
+    tester = FlappingLink(SimulatedDevice(SimulatedClock()), away_s)
+    steady = Bench(tester, tester.device.clock, SHORT_WAITS, "a-b", 1, Silent())
+    test = SoakTest(steady, 512, "1Mbps", duration_s, 0.0, 10e9, tester.look)
+    return session.run(test, PORTS)
+
+
+def test_a_soak_goes_on_after_an_outage_and_fails_for_it() -> None:
+    report = flapping_soak((600.0, 630.0), (1800.0, 1801.0))
+    assert report.verdict == "fail"
+    assert report.stopped_ns - report.started_ns == pytest.approx(3600e9, abs=10e9)
+    assert report.soak is not None
+    long, short = report.soak.outages
+    assert (long.from_ns - BEGIN_NS) / 1e9 == pytest.approx(600, abs=2)
+    assert (long.to_ns - BEGIN_NS) / 1e9 == pytest.approx(630, abs=2)
+    assert (short.to_ns - BEGIN_NS) / 1e9 == pytest.approx(1801, abs=2)
+    assert "link down" in report.reasons[0]
+    assert [round(trial.trial.duration_s or 0) for trial in report.trials] == [602, 2970]
+    sent = sum(trial.sent for trial in report.trials)
+    assert report.soak.sent == sent == sum(record.sent for record in report.soak.course)
+
+
+def test_a_soak_whose_link_never_comes_back_ends_with_its_time() -> None:
+    report = flapping_soak((600.0, 1e9), duration_s=1200)
+    assert report.verdict == "fail"
+    assert report.soak is not None
+    (outage,) = report.soak.outages
+    assert outage.ports == ("sim0",)
+    assert outage.to_ns - BEGIN_NS == pytest.approx(1200e9, abs=5e9)
+
+
+def test_what_a_port_does_between_two_runs_is_no_outage() -> None:
+    """An adapter that is opened or left may reset its link."""
+    report = flapping_soak((0.05, 0.09), duration_s=60)
+    assert report.verdict == "ok"
+    assert report.soak is not None
+    assert report.soak.outages == ()

@@ -1,5 +1,7 @@
 """Test frames go out of no port that is in use, unless it is named, and every run has an end."""
 
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -132,6 +134,47 @@ def test_a_port_that_only_receives_may_be_in_use(port: End) -> None:
     generate(port, "-r", "ft-right")
 
 
+@pytest.mark.parametrize(
+    ("held_by", "tried"),
+    [
+        (("ft-generate", "-o"), ("ft-generate", "-o")),
+        (("ft-reflect", "-i"), ("ft-generate", "-o")),
+        (("ft-reflect", "-i"), ("ft-reflect", "-i")),
+    ],
+)
+def test_a_port_by_which_a_run_sends_is_refused_to_the_next_one(
+    port: End, held_by: tuple[str, str], tried: tuple[str, str]
+) -> None:
+    holder, option = held_by
+    name, own_option = tried
+    with running(port, [program(holder), option, port.port], name="held"):
+        done = port.run(program(name), own_option, port.port, check=False)
+    assert done.returncode == 2
+    assert f"{own_option}: port 'ft-left': {holder} 'held' sends by it already" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_port_is_free_again_when_the_run_that_sent_by_it_was_killed(port: End) -> None:
+    argv = ft_generate("-o", port.port, "-r", "ft-right", "--rate", "1kpps")
+    with running(port, argv, name="killed") as held:
+        held.send_signal(signal.SIGKILL)
+        held.wait()
+        generate(port)
+
+
+def test_frames_of_another_program_do_not_count_as_lost(port: End) -> None:
+    sender = Path(__file__).with_name("numbered_sender.py")
+    options = ("-o", port.port, "-r", "ft-right", "--rate", "1kpps", "--count", "2000")
+    with running(port, ft_generate(*options)) as generator:
+        port.run(sys.executable, sender, port.port, "500")
+        report = generator.finish()
+    assert report["tx"]["frames"] == 2500
+    assert report["tx"]["submitted"] == 2000
+    assert report["rx"]["lost"] == 0
+    assert report["valid"] is False
+    assert "500 frames of another program" in report["invalid_reason"]
+
+
 def test_a_count_that_would_take_more_than_a_day_is_refused_before_anything_is_sent(
     port: End,
 ) -> None:
@@ -156,3 +199,27 @@ def test_no_duration_is_longer_than_thirty_days(port: End) -> None:
     done = port.run(*ft_generate("-o", port.port, "--duration", "2592001"), check=False)
     assert done.returncode == 2
     assert "at most 30 days" in done.stderr
+
+
+def test_a_port_to_receive_by_is_refused_under_the_name_of_its_option(port: End) -> None:
+    done = port.run(*ft_generate("-o", port.port, "-r", "no-such"), check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("ft-generate: -r: port 'no-such': no such interface")
+
+
+def test_a_port_that_is_down_fails_as_it_does_for_a_capture(port: End) -> None:
+    ip(port, "link", "set", port.port, "down")
+    done = port.run(*ft_generate("-o", port.port), check=False)
+    assert done.returncode == 1
+    assert "is down; bring it up" in done.stderr
+
+
+def test_a_replay_that_cannot_be_read_fails_and_is_no_bad_option(port: End) -> None:
+    done = port.run(*ft_generate("-o", port.port, "--replay", "/no/such.pcap"), check=False)
+    assert done.returncode == 1
+    assert "--replay /no/such.pcap: cannot open" in done.stderr
+
+
+def test_a_dry_run_at_top_speed_speaks_of_no_rate(port: End, tmp_path: Path) -> None:
+    options = ("-o", f"file:{tmp_path / 'x.pcap'}", "--rate", "max", "--count", "3")
+    assert "3 frames sent\n" in port.run(program("ft-generate"), *options).stderr

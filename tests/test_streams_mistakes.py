@@ -9,7 +9,7 @@ from stream_values import dry_run, generate
 
 MISTAKES = {
     # What no table holds.
-    'rate = "fast"': "rate: 'fast' is not a rate",
+    'rate = "fast"': "rate: 'fast' is not a rate: a number above 0",
     "rate = 5": "rate: a number where a text",
     "seed = -1": "seed: -1 is not from 0",
     'seed = "x"': "seed: a text where a whole number",

@@ -52,7 +52,12 @@ static void durations_are_seconds_above_zero(void **state)
 	assert_int_equal(ns, 500000000);
 	assert_int_equal(ft_parse_duration_ns("1.5s", &ns, &error), 0);
 	assert_int_equal(ns, 1500000000);
+	assert_int_equal(ft_parse_duration_ns("1m", &ns, &error), 0);
+	assert_int_equal(ns, 60000000000);
+	assert_int_equal(ft_parse_duration_ns("2h", &ns, &error), 0);
+	assert_int_equal(ns, 7200000000000);
 	assert_int_equal(ft_parse_duration_ns("0", &ns, &error), -EINVAL);
+	assert_int_equal(ft_parse_duration_ns("1d", &ns, &error), -EINVAL);
 	assert_int_equal(ft_parse_duration_ns("-1", &ns, &error), -EINVAL);
 	assert_int_equal(ft_parse_duration_ns("inf", &ns, &error), -EINVAL);
 }

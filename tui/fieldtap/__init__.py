@@ -1,6 +1,7 @@
 """The engineer's front end: command line and console.
 
-    __main__   the entry point: errors and exit codes
+    __main__   the entry point
+    command_line  errors and exit codes
     cli        the commands, as click sees them
     machine    ports and checks          \\
     captures   start, stop, find runs     } the command layer: values in, values out,

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from fieldtap_core import reports, survey
 from fieldtap_core.control import Control
-from fieldtap_core.errors import EngineError
+from fieldtap_core.errors import EngineError, RefusedError
 from fieldtap_core.messages import CaptureStatus, Pace, Status
 from fieldtap_core.programs import find_program
 from fieldtap_core.reports import CaptureReport
 from fieldtap_core.start import Started, start
 from fieldtap_core.survey import Engine, Survey
 
-from fieldtap.failures import BAD_USAGE, CommandError
+from fieldtap.failures import BAD_USAGE, FAILED, CommandError
 
 PARTIAL_SUFFIX = ".partial"
 KEEP_SUFFIX = ".keep"
@@ -62,17 +62,24 @@ def change_rate(name: str, change: str) -> Pace:
     `change` is a rate as --rate takes it, a speed such as "2x", "pause" or "resume".
     """
     with Control(survey.find(name).socket) as control:
-        if change == "pause":
-            return control.pause()
-        if change == "resume":
-            return control.resume()
-        if change.endswith("x") and change != "max":
-            try:
-                speed = float(change.removesuffix("x"))
-            except ValueError:
-                raise CommandError(f"{change} is not a speed: 0.5x, 2x", BAD_USAGE) from None
-            return control.set_speed(speed)
-        return control.set_rate(change)
+        try:
+            return _change_rate(control, change)
+        except RefusedError as error:
+            raise CommandError(str(error), BAD_USAGE if error.is_usage else FAILED) from None
+
+
+def _change_rate(control: Control, change: str) -> Pace:
+    if change == "pause":
+        return control.pause()
+    if change == "resume":
+        return control.resume()
+    if change.endswith("x") and change != "max":
+        try:
+            speed = float(change.removesuffix("x"))
+        except ValueError:
+            raise CommandError(f"{change} is not a speed: 0.5x, 2x", BAD_USAGE) from None
+        return control.set_speed(speed)
+    return control.set_rate(change)
 
 
 def keep(files: Sequence[Path]) -> None:

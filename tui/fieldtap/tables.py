@@ -25,6 +25,7 @@ GLYPHS = {
     "unknown": ("?", "magenta"),
     "not_applicable": ("-", "dim"),
     "measured": ("●", "cyan"),
+    "not_measured": ("-", "dim"),
     "invalid": ("▲", "yellow"),
 }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from fieldtap_core.messages import (
     CapturePort,
@@ -55,6 +56,12 @@ def seconds(ns: int) -> str:
     """A duration in nanoseconds as "1:02:03"."""
     whole = max(0, ns) // 1_000_000_000
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
+def utc(ns: int) -> str:
+    """A time in nanoseconds UTC as date and time, to tenths of a second."""
+    whole, rest_ns = divmod(ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%d %H:%M:%S}.{rest_ns // 100_000_000} UTC"
 
 
 def drops(dropped: Dropped) -> str:

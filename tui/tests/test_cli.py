@@ -86,10 +86,32 @@ def test_no_engine_is_an_answer_and_not_an_error(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["schema"] == "fieldtap.engines/1"
 
 
+INTERRUPTED_WHILE_LOADING = """
+import os, signal, sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "fieldtap.command_line":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+from fieldtap.__main__ import main
+main()
+"""
+
+
+def test_an_interrupt_while_the_program_is_loaded_leaves_no_trace() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_WHILE_LOADING],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (130, b"", b"")
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["capture", "list", "--json"]])
 def test_no_command_line_use_imports_textual(arguments: list[str], tmp_path: Path) -> None:
     program = (
-        "import sys; from fieldtap.__main__ import run; run(sys.argv[1:]); "
+        "import sys; from fieldtap.command_line import run; run(sys.argv[1:]); "
         "sys.exit('textual' in sys.modules)"
     )
     done = subprocess.run(

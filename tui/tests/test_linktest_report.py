@@ -17,8 +17,9 @@ import chromium
 import pytest
 from chromium import Page
 from fieldlab import LabError
-from fieldtap.__main__ import run
+from fieldtap.command_line import run
 from fieldtap.linktest import (
+    report_cli,
     report_csv,
     report_folder,
     report_html,
@@ -76,8 +77,9 @@ def shown_fields(columns: Iterable[report_tables.Column]) -> set[str]:
         (report_tables.RECOVERY, results.RecoveryResult, {"trials"}),
         (report_tables.SERVICE, results.Service, set()),
         (report_tables.FIGURES, results.ServiceFigures, set()),
-        (report_tables.SOAK, results.SoakResult, {"trials", "course", "losses"}),
+        (report_tables.SOAK, results.SoakResult, {"trials", "course", "losses", "outages"}),
         (report_tables.INTERVAL, results.SoakRecord, set()),
+        (report_tables.OUTAGE, results.Outage, set()),
     ],
 )
 def test_every_figure_of_the_json_is_in_a_table(
@@ -279,3 +281,23 @@ def test_a_report_from_elsewhere_is_refused_in_a_sentence_or_shown(
         return
     assert set(Page(page_of(report), []).tags) <= INERT
     assert rows_of(report_csv.trials(report)) or not report.trials
+
+
+def test_a_report_that_its_folder_does_not_take_is_kept_elsewhere(
+    make_report: MakeReport, tmp_path: Path, run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").write_text("no folder")
+    report = make_report("core uplink")
+    with pytest.raises(report_folder.NotSavedError, match="figures are kept in") as caught:
+        report_cli.deliver(report, tmp_path / "out", as_json=False)
+    (kept,) = run_dir.iterdir()
+    assert caught.value.kept == kept
+    assert results.read(kept) == report
+    assert "fieldtap.linktest-report/1" not in capsys.readouterr().out
+
+
+def test_a_folder_is_no_report_and_the_file_in_it_is_named(
+    saved: Saved, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["linktest", "report", str(saved.json.parent)]) == 2
+    assert str(saved.json) in capsys.readouterr().err

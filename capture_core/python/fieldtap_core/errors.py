@@ -18,7 +18,14 @@ class ProtocolError(EngineError):
 
 
 class RefusedError(EngineError):
-    """The engine understood the request and said no."""
+    """The engine understood the request and said no.
+
+    `is_usage` where the request itself is wrong, as a rate that is none.
+    """
+
+    def __init__(self, message: str, *, is_usage: bool = False) -> None:
+        super().__init__(message)
+        self.is_usage = is_usage
 
 
 class MalformedError(EngineError):

@@ -166,6 +166,10 @@ class ReflectStatus(_Run, frozen=True, kw_only=True, tag="ft-reflect"):
 Status = CaptureStatus | GenerateStatus | ReflectStatus
 
 
+RPC_BAD_PARAMS = -32602
+"""Of JSON-RPC 2.0: a method was asked for with what it does not take."""
+
+
 class RpcError(msgspec.Struct, frozen=True):
     """The error member of a JSON-RPC 2.0 response."""
 
@@ -241,17 +245,21 @@ def parse_status(raw: bytes | msgspec.Raw) -> Status:
         raise ProtocolError(f"not a status/1 object: {error}") from None
 
 
+def _refused(error: RpcError) -> RefusedError:
+    return RefusedError(error.message, is_usage=error.code == RPC_BAD_PARAMS)
+
+
 def status_of(reply: Reply) -> Status:
     """Return the status that answers `status`. Raises `RefusedError` or `ProtocolError`."""
     if reply.error is not None:
-        raise RefusedError(reply.error.message)
+        raise _refused(reply.error)
     return parse_status(reply.result)
 
 
 def result_of(reply: Reply, kind: type[Result]) -> Result:
     """Return the result of a response as `kind`. Raises `RefusedError` or `ProtocolError`."""
     if reply.error is not None:
-        raise RefusedError(reply.error.message)
+        raise _refused(reply.error)
     try:
         return msgspec.json.decode(reply.result, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -84,7 +84,8 @@ int ft_parse_size_bytes(const char *text, uint64_t *bytes, struct ft_error *erro
 int ft_parse_duration_ns(const char *text, uint64_t *ns, struct ft_error *error)
 {
 	static const struct unit units[] = {
-		{"", 1e9}, {"s", 1e9}, {"ms", 1e6}, {"us", 1e3}, {NULL, 0},
+		{"", 1e9},   {"s", 1e9},    {"ms", 1e6}, {"us", 1e3},
+		{"m", 60e9}, {"h", 3600e9}, {NULL, 0},
 	};
 	const char *name;
 	double value = 0, factor = 0;
@@ -93,7 +94,10 @@ int ft_parse_duration_ns(const char *text, uint64_t *ns, struct ft_error *error)
 		factor = factor_of(units, name);
 	value *= factor;
 	if (!(value >= 1) || value > 9e18)
-		return ft_fail(error, -EINVAL, "'%s' is not a duration: seconds above 0", text);
+		return ft_fail(error, -EINVAL,
+			       "'%s' is not a duration: a number above 0, of seconds or with us, "
+			       "ms, s, m, h",
+			       text);
 	*ns = (uint64_t)llround(value);
 	return 0;
 }

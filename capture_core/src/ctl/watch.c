@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -16,6 +17,7 @@
 #define LOOK_EVERY_NS	    (200 * FT_NS_PER_MS)
 #define NEVER_S		    (1ll << 33)
 #define STALL_US	    100000u /* between two looks: half of the time */
+#define LEAST_STEP_NS	    1000    /* clocks read one after the other differ by so much */
 #define TELL_PRESSURE_EVERY (10 * FT_NS_PER_SECOND)
 
 /* --- links ------------------------------------------------------------------------------------ */
@@ -125,9 +127,30 @@ static void watch_clock(struct ft_watch *watch)
 		close(watch->clock_fd);
 }
 
+/* The kernel only speaks of a clock whose offset did change: a step too small to see is one. */
+static void tell_step(int64_t step_ns, struct ft_manager *manager)
+{
+	const char *way = step_ns > 0 ? "forward" : "back";
+
+	if (llabs(step_ns) < LEAST_STEP_NS)
+		ft_manager_alarm(manager,
+				 "the system clock was set by less than %d ns, or there and back; "
+				 "host timestamps follow it",
+				 LEAST_STEP_NS);
+	else if (llabs(step_ns) < (long long)FT_NS_PER_MS)
+		ft_manager_alarm(
+			manager,
+			"the system clock was set %s by %lld ns; host timestamps follow it", way,
+			llabs(step_ns));
+	else
+		ft_manager_alarm(manager,
+				 "the system clock was set %s by %.6f s; host timestamps follow it",
+				 way, (double)llabs(step_ns) / 1e9);
+}
+
 static void look_at_clock(struct ft_watch *watch, struct ft_manager *manager)
 {
-	int64_t before_ns = watch->clock_offset_ns, step_ns;
+	int64_t before_ns = watch->clock_offset_ns;
 	uint64_t expired;
 
 	if (!watch->clock_watched) {
@@ -138,10 +161,7 @@ static void look_at_clock(struct ft_watch *watch, struct ft_manager *manager)
 		return;
 	arm_clock(watch);
 	watch->clock_sets++;
-	step_ns = watch->clock_offset_ns - before_ns;
-	ft_manager_alarm(
-		manager, "the system clock was set %s by %.6f s; host timestamps follow it",
-		step_ns > 0 ? "forward" : "back", (double)(step_ns > 0 ? step_ns : -step_ns) / 1e9);
+	tell_step(watch->clock_offset_ns - before_ns, manager);
 }
 
 /* For how long all tasks that wanted to run waited for memory (Documentation/accounting/psi.rst).

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl/privileges.h"
 #include "ft/clock.h"
@@ -29,6 +30,14 @@
 #define LONGEST_S  86400u
 #define LONGEST_NS (LONGEST_S * FT_NS_PER_SECOND)
 
+/* What a port says of itself names no option. */
+static int fail_input(int rc, struct ft_error *error)
+{
+	struct ft_error said = *error;
+
+	return ft_fail(error, rc, "-r: %s", said.text);
+}
+
 static int create_input(struct ft_generate_run *run, struct ft_error *error)
 {
 	/* Latency is between stamps of one clock, so both are the host's. */
@@ -44,7 +53,9 @@ static int create_input(struct ft_generate_run *run, struct ft_error *error)
 	if (run->settings->input == NULL)
 		return 0;
 	rc = ft_port_create(run->settings->input, &options, &run->input, error);
-	if (rc == 0 && ft_port_ifindex(run->input) == 0)
+	if (rc != 0)
+		return fail_input(rc, error);
+	if (ft_port_ifindex(run->input) == 0)
 		rc = ft_fail(error, -EINVAL, "-r %s: not an interface", run->settings->input);
 	return rc;
 }
@@ -137,9 +148,10 @@ static int open_input(struct ft_generate_run *run, struct ft_error *error)
 	rc = ft_receiver_create(&run->receiver, is_signed ? run->streams.count : 0, error);
 	if (rc == 0)
 		rc = ft_guardian_start(false, &run->guardian, error);
-	if (rc == 0)
-		rc = ft_port_open(run->input, error);
-	return rc == 0 ? check_queues(run, error) : rc;
+	if (rc != 0)
+		return rc;
+	rc = ft_port_open(run->input, error);
+	return rc == 0 ? check_queues(run, error) : fail_input(rc, error);
 }
 
 static int start_receiving(struct ft_generate_run *run, struct ft_error *error)
@@ -286,6 +298,8 @@ static void close_all(struct ft_generate_run *run)
 	ft_stream_set_free(&run->streams);
 	ft_stream_file_free(&run->stream_file);
 	ft_replay_free(&run->replay);
+	if (run->claim_fd >= 0)
+		close(run->claim_fd);
 	ft_manager_free(run->manager);
 }
 
@@ -300,6 +314,7 @@ int ft_generate_run(const struct ft_generate_settings *settings)
 		return 1;
 	}
 	run->settings = settings;
+	run->claim_fd = -1;
 	rc = run_generator(run, &error);
 	if (rc == -ECANCELED) {
 		code = 130;

@@ -7,6 +7,7 @@
 #include "gen/generate_run.h"
 #include "gen/probe.h"
 #include "port/inuse.h"
+#include "port/sending.h"
 
 int ft_generate_check_output(const struct ft_generate_run *run, struct ft_error *error)
 {
@@ -49,6 +50,19 @@ static bool sends_one_frame(const struct ft_generate_run *run)
 	return source->ops->repeats != NULL && source->ops->repeats(source, &repeated);
 }
 
+/* Before the first frame of a probe. */
+static int claim_port(struct ft_generate_run *run, struct ft_error *error)
+{
+	int fd;
+
+	if (run->transmit.ifindex == 0)
+		return 0;
+	fd = ft_sending_claim("-o", run->transmit.device, run->transmit.ifindex, "ft-generate",
+			      ft_manager_name(run->manager), error);
+	run->claim_fd = fd >= 0 ? fd : -1;
+	return fd >= 0 ? 0 : fd;
+}
+
 int ft_generate_open_output(struct ft_generate_run *run, struct ft_error *error)
 {
 	const struct ft_generate_settings *settings = run->settings;
@@ -56,9 +70,9 @@ int ft_generate_open_output(struct ft_generate_run *run, struct ft_error *error)
 		.floods = sends_one_frame(run),
 		.input = run->input != NULL ? ft_port_name(run->input) : NULL,
 	};
-	int rc = 0;
+	int rc = claim_port(run, error);
 
-	if (settings->tap != NULL)
+	if (rc == 0 && settings->tap != NULL)
 		rc = ft_frame_file_open("--tap ", settings->tap, run->transmit.device,
 					&run->transmit.tap, error);
 	if (rc == 0)

@@ -32,6 +32,7 @@ struct ft_generate_run {
 	struct ft_receiver receiver;
 	struct ft_receive_port receive_port;
 	struct ft_watch watch; /* of both ports and the clock, from the first frame on */
+	int claim_fd;	       /* no other engine sends by the port; -1: none is claimed */
 	bool sending, receiving;
 	uint64_t asked;			 /* frames; 0: as many as fit the duration */
 	double requested_pps;		 /* 0: top speed, or a file's own timing */
@@ -71,6 +72,9 @@ uint64_t ft_generate_receiver_dropped(const struct ft_generate_run *run);
  * less what this machine dropped. A copy is in `frames` but not in `distinct`, so
  *
  *   tx.frames = rx.frames - duplicate - too late + lost + receiver_dropped
+ *
+ * Where the port counted more frames than it was handed, tx.submitted stands for tx.frames: the
+ * others are another program's, which may hide as many of ours that did not leave.
  *
  * Where some streams are signed, the frames of all others count on neither side.
  */

@@ -20,6 +20,8 @@ uint64_t ft_generate_receiver_dropped(const struct ft_generate_run *run)
 
 uint64_t ft_generate_lost(const struct ft_generate_run *run)
 {
+	uint64_t submitted = ft_count_read(&run->sender.submitted);
+	uint64_t sent = run->tx_frames < submitted ? run->tx_frames : submitted;
 	struct ft_received received;
 	uint64_t accounted;
 
@@ -27,7 +29,7 @@ uint64_t ft_generate_lost(const struct ft_generate_run *run)
 	accounted = received.distinct + ft_generate_receiver_dropped(run);
 	if (run->receiver.stream_count != 0)
 		accounted += ft_stream_set_unsigned(&run->streams);
-	return run->tx_frames > accounted ? run->tx_frames - accounted : 0;
+	return sent > accounted ? sent - accounted : 0;
 }
 
 bool ft_generate_had_all(const struct ft_generate_run *run)
@@ -190,9 +192,11 @@ static double sent_bps(const struct ft_generate_run *run)
 
 static void summarize_sent(const struct ft_generate_run *run)
 {
-	fprintf(stderr, "ft-generate: %s: %" PRIu64 " frames sent, %.0f a second, %.3f Mbit/s",
-		run->transmit.device, run->tx_frames, per_second(run, (double)run->tx_frames),
-		sent_bps(run) / 1e6);
+	fprintf(stderr, "ft-generate: %s: %" PRIu64 " frames sent", run->transmit.device,
+		run->tx_frames);
+	if (run->sender.elapsed_ns != 0) /* in a dry run at top speed no time passes */
+		fprintf(stderr, ", %.0f a second, %.3f Mbit/s",
+			per_second(run, (double)run->tx_frames), sent_bps(run) / 1e6);
 	if (run->sender.paced)
 		fprintf(stderr, ", at most %.1f us late",
 			(double)ft_count_read(&run->sender.late.max_ns) / 1e3);

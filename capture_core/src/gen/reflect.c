@@ -20,6 +20,7 @@
 #include "gen/reflect_run.h"
 #include "port/ethtool.h"
 #include "port/inuse.h"
+#include "port/sending.h"
 
 #define PROGRAM "ft-reflect"
 
@@ -118,12 +119,23 @@ static int drop_privileges(struct ft_reflect_run *run, struct ft_error *error)
 	return ft_privileges_drop(directories, count, &run->kept, error);
 }
 
+static int claim_port(struct ft_reflect_run *run, struct ft_error *error)
+{
+	int fd = ft_sending_claim("-i", run->settings->port, run->device.ifindex, PROGRAM,
+				  ft_manager_name(run->manager), error);
+
+	run->claim_fd = fd >= 0 ? fd : -1;
+	return fd >= 0 ? 0 : fd;
+}
+
 static int open_port(struct ft_reflect_run *run, struct ft_error *error)
 {
 	int rc = check_port(run, error);
 
 	if (rc == 0)
 		rc = ft_guardian_start(false, &run->guardian, error);
+	if (rc == 0)
+		rc = claim_port(run, error);
 	if (rc == 0)
 		rc = become_promiscuous(run, error);
 	if (rc == 0)
@@ -210,6 +222,8 @@ static void close_all(struct ft_reflect_run *run)
 	ft_offload_restore(&run->offload);
 	if (run->membership_fd >= 0)
 		close(run->membership_fd);
+	if (run->claim_fd >= 0)
+		close(run->claim_fd);
 	ft_guardian_free(run->guardian);
 	ft_manager_free(run->manager);
 }
@@ -219,6 +233,7 @@ int ft_reflect_run(const struct ft_reflect_settings *settings)
 	struct ft_reflect_run run = {
 		.settings = settings,
 		.membership_fd = -1,
+		.claim_fd = -1,
 		.offload = {.state_fd = -1, .xdp_link_fd = -1},
 		.program = {.link_fd = -1},
 	};

@@ -21,6 +21,7 @@ struct ft_reflect_run {
 	struct ft_xdp_device device;
 	struct ft_offload offload;
 	int membership_fd; /* keeps the port promiscuous; -1: none */
+	int claim_fd;	   /* no other engine sends by the port; -1: it is not claimed */
 	struct ft_reflect_program program;
 	struct ft_privileges kept;
 	uint64_t end_ns;		 /* monotonic */

@@ -33,7 +33,10 @@ static int read_rate(const json_t *json, const struct ft_spot *spot, struct ft_r
 				    "%s where a text as in \"10kpps\" or \"40%%\" belongs",
 				    ft_spot_type(json));
 	if (ft_parse_rate(json_string_value(json), rate, &why) != 0)
-		return ft_spot_fail(spot, error, "%s", why.text);
+		return ft_spot_fail(spot, error,
+				    "'%s' is not a rate: a number above 0 with pps, kpps, Mpps, "
+				    "bps, kbps, Mbps, Gbps, the same with L1, or %% up to 100",
+				    json_string_value(json));
 	return 0;
 }
 

@@ -85,8 +85,7 @@ static int segment_veth_peer(const char *device, int ifindex, struct ft_offload 
 	return 0;
 }
 
-/* The folder of state files; they are named by network namespace and interface index. */
-static int state_directory(char *path, size_t bytes, struct ft_error *error)
+int ft_offload_directory(char *path, size_t bytes, struct ft_error *error)
 {
 	char run[PATH_MAX - 80];
 	int rc = ft_rundir_choose(run, sizeof(run), error);
@@ -114,7 +113,7 @@ static int take_turn(const char *directory)
 	return fd;
 }
 
-static unsigned long network_namespace(void)
+unsigned long ft_offload_namespace(void)
 {
 	struct stat status;
 
@@ -186,7 +185,7 @@ static void restore_after_crashes(const char *directory)
 		int ifindex, fd;
 
 		if (sscanf(entry->d_name, "%lu-%d", &namespace, &ifindex) != 2 ||
-		    namespace != network_namespace())
+		    namespace != ft_offload_namespace())
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
 		fd = open(path, O_RDWR | O_CLOEXEC);
@@ -267,8 +266,8 @@ static int take(const char *directory, int ifindex, bool joining, bool tags,
 	int rc = 0;
 
 	restore_after_crashes(directory);
-	snprintf(offload->path, sizeof(offload->path), "%s/%lu-%d", directory, network_namespace(),
-		 ifindex);
+	snprintf(offload->path, sizeof(offload->path), "%s/%lu-%d", directory,
+		 ft_offload_namespace(), ifindex);
 	offload->state_fd = open(offload->path, O_RDWR | O_CREAT | O_CLOEXEC, 0664);
 	if (offload->state_fd < 0) {
 		rc = ft_fail(error, -errno, "%s: %s", offload->path, strerror(errno));
@@ -299,7 +298,7 @@ int ft_offload_stop_some(const char *device, int ifindex, bool joining, bool tag
 
 	*offload = (struct ft_offload){.state_fd = -1, .xdp_link_fd = -1};
 	snprintf(offload->device, sizeof(offload->device), "%s", device);
-	rc = state_directory(directory, sizeof(directory), error);
+	rc = ft_offload_directory(directory, sizeof(directory), error);
 	if (rc != 0)
 		return rc;
 	turn = take_turn(directory);
@@ -342,7 +341,7 @@ void ft_offload_restore_ended(void)
 	struct ft_error error;
 	int turn;
 
-	if (state_directory(directory, sizeof(directory), &error) != 0)
+	if (ft_offload_directory(directory, sizeof(directory), &error) != 0)
 		return;
 	turn = take_turn(directory);
 	restore_after_crashes(directory);

@@ -12,6 +12,7 @@
 #define FT_PORT_OFFLOAD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "ft/error.h"
 
@@ -50,5 +51,10 @@ void ft_offload_restore(struct ft_offload *offload);
 
 /* Restore what engines of this network namespace that have ended left. */
 void ft_offload_restore_ended(void);
+
+/* The folder of state files, RUN/.ports: they are named by network namespace and interface index.
+ */
+int ft_offload_directory(char *path, size_t bytes, struct ft_error *error);
+unsigned long ft_offload_namespace(void);
 
 #endif

@@ -5,7 +5,7 @@ can be tested without waiting.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -100,6 +100,15 @@ def is_doubtful(result: TrialResult) -> bool:
     """Whether the loss of a trial may be due to the sender's lateness."""
     late = result.late_max_ns > DOUBTFUL_LATE_NS
     return late and 0 < result.loss_ratio < DOUBTFUL_RATIO
+
+
+def tell_doubt(results: Iterable[TrialResult]) -> str:
+    """Say why the loss of trials proves nothing: those of them that lost were sent late."""
+    late_ns = max((result.late_max_ns for result in results if is_doubtful(result)), default=0)
+    return (
+        f"not proved: this machine sent frames up to {late_ns / 1e6:.1f} ms late, in bursts, and "
+        "may have caused the loss itself; test with a machine that has less to do"
+    )
 
 
 def directions_of(directions: Directions) -> tuple[Direction, ...]:

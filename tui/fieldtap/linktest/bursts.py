@@ -25,7 +25,7 @@ def measure(
         return _without(size, first, "invalid", "there is no throughput to correct it by")
     if throughput_pps >= min(AT_LINE * ceiling.line_pps, ceiling.highest_pps):
         reason = "every rate that can be offered is forwarded whole, so that no buffer is filled"
-        return _without(size, first, "measured", reason)
+        return _without(size, first, "not_measured", reason)
     try:
         lengths = _repeat(size, ceiling.flood_pps)
     except InvalidTestError as error:

@@ -12,7 +12,16 @@ from msgspec.structs import replace
 
 from fieldtap import machine, words
 from fieldtap.failures import BAD_USAGE, CHECK_FAILED, DONE, FAILED, INTERRUPTED, CommandError
-from fieldtap.linktest import kinds, profiles, quantities, quick, report_cli, session, settings
+from fieldtap.linktest import (
+    kinds,
+    outages,
+    profiles,
+    quantities,
+    quick,
+    report_cli,
+    session,
+    settings,
+)
 from fieldtap.linktest.bench import (
     SHORT_WAITS,
     STANDARD_WAITS,
@@ -36,7 +45,13 @@ WALL_CLOCK = WallClock()
 TAG_AND_HEADER_BYTES = {False: 18, True: 22}
 """Of a frame beside what counts for the MTU: addresses, type, FCS, and a tag."""
 
-EXIT_CODES = {"ok": DONE, "measured": DONE, "fail": CHECK_FAILED, "invalid": FAILED}
+EXIT_CODES = {
+    "ok": DONE,
+    "measured": DONE,
+    "not_measured": DONE,
+    "fail": CHECK_FAILED,
+    "invalid": FAILED,
+}
 
 
 class Common:
@@ -97,6 +112,10 @@ class Common:
             listener=listener,
             vlan_id=self.vlan_id,
         )
+
+    def look_at_links(self) -> outages.Links:
+        """Say which ports have no link at the moment."""
+        return outages.look([port.name for port in self.ports])
 
     def check_service(self, service: Service) -> None:
         """Raise `CommandError` for a service that is more than the link, before it is sent."""
@@ -380,7 +399,9 @@ def soak_command(duration: str, size: int, rate: str, allow: str, **options: obj
     duration_s, allowed = quantities.duration_s(duration), 100 * quantities.ratio(allow)
     listener = _progress(quiet=as_json)
     bench = common.bench(SHORT_WAITS, listener, attempts=1)
-    test = kinds.SoakTest(bench, sizes[0], rate, duration_s, allowed, common.speed_bps)
+    test = kinds.SoakTest(
+        bench, sizes[0], rate, duration_s, allowed, common.speed_bps, common.look_at_links
+    )
     return _run(test, common, out, listener, as_json=as_json)
 
 
@@ -412,7 +433,8 @@ def _run(
     """Run `test`, deliver its report and return the exit code."""
     report_cli.prepare(out)
     about = words.seconds(round(1e9 * test.estimate_s()))
-    click.echo(f"fieldtap: this takes about {about}; Ctrl-C ends it with what there is", err=True)
+    text = f"this takes at least {about}, more where this machine is busy and trials are repeated"
+    click.echo(f"fieldtap: {text}; Ctrl-C ends it with what there is", err=True)
     signal.signal(signal.SIGTERM, _as_interrupt)
     with listener:  # which has left the terminal before the report is printed
         report = session.run(test, common.ports)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import floor
+from math import ceil
 from pathlib import Path
 
 from fieldtap_core import reports, rundirs, start
@@ -42,6 +42,9 @@ PROBE_FRAMES = 3
 PROBE_PPS = 100.0
 OVERTIME_S = 60.0
 """An engine counts, confirms and drains after it has sent; one that takes this long hangs."""
+
+ROUNDING = 1e-3
+"""Of a frame: rates are given to the engine in thousandths of a frame a second."""
 
 SHORTFALL_S = 10e-6
 """So much of a rate may be missing at the end, as CSIT has it; more makes a trial invalid."""
@@ -167,6 +170,7 @@ class EngineTester:
                 run.last = run.started.status
                 run.ended = run.last is None
         except StartError as error:
+            _clear_start(run.name)
             if error.exit_code == BAD_USAGE:
                 raise
             run.problem = str(error)
@@ -174,6 +178,12 @@ class EngineTester:
         finally:
             if streams is not None:
                 streams.unlink(missing_ok=True)
+
+
+def _clear_start(name: str) -> None:
+    """Take away what an engine leaves that did not start; its last words are in the error."""
+    for suffix in (".log", ".report.json"):
+        (rundirs.for_new_engine() / f"{name}{suffix}").unlink(missing_ok=True)
 
 
 @contextmanager
@@ -317,12 +327,12 @@ def _problem(run: _Run, trial: Trial) -> str | None:
 
 
 def _offered(flow: Flow, trial: Trial) -> int | None:
-    """Frames that were asked for; None at top speed for a time."""
+    """Frames that were asked for, the first of them at once; None at top speed for a time."""
     if flow.count is not None:
         return flow.count
     if flow.rate_pps is None or trial.duration_s is None:
         return None
-    return floor(flow.rate_pps * trial.duration_s)
+    return ceil(flow.rate_pps * trial.duration_s - ROUNDING)
 
 
 def _flow_results(trial: Trial, run: _Run, report: GenerateReport) -> dict[int, FlowResult]:

@@ -25,6 +25,13 @@ def judge(limits: Iterable[tuple[str, bool] | None], notes: Sequence[str] = ()) 
     return Judgement("ok", (*(text for text, _ in judged), *notes))
 
 
+def doubt(judgement: Judgement, reason: str) -> Judgement:
+    """Return the judgement of what may be this machine's own doing: a failure is not proved."""
+    if judgement.verdict != "fail":
+        return judgement
+    return Judgement("invalid", (reason, *judgement.reasons))
+
+
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """Return the verdict of a whole from those of its parts.
 
@@ -32,5 +39,5 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     limit that was met is `ok`, though other figures were only measured.
     """
     found = set(verdicts)
-    order: tuple[Verdict, ...] = ("fail", "invalid", "ok", "measured")
+    order: tuple[Verdict, ...] = ("fail", "invalid", "ok", "measured", "not_measured")
     return next((verdict for verdict in order if verdict in found), "invalid")

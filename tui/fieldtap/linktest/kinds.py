@@ -7,7 +7,7 @@ from fieldtap_hardware.ports import Port
 from fieldtap_hardware.verdicts import Check
 from msgspec.structs import replace
 
-from fieldtap.linktest import figures, quick, rfc2544, soak, y1564
+from fieldtap.linktest import figures, outages, quick, rfc2544, soak, y1564
 from fieldtap.linktest.bench import Bench, InvalidTestError, find_ceiling
 from fieldtap.linktest.parts import Parts
 from fieldtap.linktest.quantities import frames_pps
@@ -31,7 +31,7 @@ class Rfc2544Test:
         return None if set(self.settings.parts) == {"loss"} else self.settings.search
 
     def estimate_s(self) -> float:
-        """Return about how long it takes, in seconds."""
+        """Return how long it takes at least, in seconds."""
         return rfc2544.estimate_s(self.settings, self.bench)
 
     def run(self) -> None:
@@ -74,7 +74,7 @@ class Y1564Test:
         self.course = y1564.Course(self.services)
 
     def estimate_s(self) -> float:
-        """Return about how long it takes, in seconds."""
+        """Return how long it takes at least, in seconds."""
         return y1564.estimate_s(self.bench, self.services, self.step_s, self.performance_s)
 
     def run(self) -> None:
@@ -112,7 +112,7 @@ class QuickTest:
     checks: list[Check] = field(default_factory=list)
 
     def estimate_s(self) -> float:
-        """Return about how long it takes, in seconds."""
+        """Return how long it takes at least, in seconds."""
         return quick.estimate_s(self.bench)
 
     def run(self) -> None:
@@ -146,6 +146,7 @@ class SoakTest:
     duration_s: float
     allowed_percent: float
     speed_bps: float
+    look: outages.Look
     kind: Kind = "soak"
     search: Search | None = None
     course: soak.Course | None = None
@@ -153,7 +154,7 @@ class SoakTest:
     problem: str | None = None
 
     def estimate_s(self) -> float:
-        """Return about how long it takes, in seconds."""
+        """Return how long it takes at least, in seconds."""
         return self.duration_s + self.bench.waits.around_s
 
     def run(self) -> None:
@@ -167,7 +168,8 @@ class SoakTest:
                 self.problem = str(error)
                 return
         rate_pps = frames_pps(self.rate, self.frame_bytes, highest)
-        self.course = soak.begin(self.frame_bytes, rate_pps, self.duration_s)
+        links = outages.LinkWatch(self.look)
+        self.course = soak.begin(self.frame_bytes, rate_pps, self.duration_s, links)
         self.result = soak.run(self.bench, self.course, self.duration_s, self.allowed_percent)
 
     def fill(self, report: LinktestReport) -> LinktestReport:

@@ -1,7 +1,7 @@
 """Frame loss rate, RFC 2544 section 26.3: the share lost at each load, from the highest down."""
 
-from fieldtap.linktest.bench import Ceiling, InvalidTestError
-from fieldtap.linktest.judging import Judgement, judge
+from fieldtap.linktest.bench import Ceiling, InvalidTestError, is_doubtful, tell_doubt
+from fieldtap.linktest.judging import Judgement, doubt, judge
 from fieldtap.linktest.parts import SizeUnderTest
 from fieldtap.linktest.results import LossPoint, LossResult
 from fieldtap.linktest.trial import Trial
@@ -62,4 +62,10 @@ def _judge(size: SizeUnderTest, points: list[LossPoint], first: int) -> Judgemen
         highest = max(point.loss_percent for point in points)
         text = f"at most {highest:.4g} % lost at any load, {limit:g} % allowed"
         check = (text, highest <= limit)
-    return judge([check], size.notes_since(first))
+    judgement = judge([check], size.notes_since(first))
+    trials = [trial for trial in size.bench.trials[first:] if trial.valid]
+    if limit is None or any(
+        100 * trial.loss_ratio > limit and not is_doubtful(trial) for trial in trials
+    ):
+        return judgement
+    return doubt(judgement, tell_doubt(trials))

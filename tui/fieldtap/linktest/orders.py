@@ -60,8 +60,8 @@ class Prepared:
     occasion: Occasion
 
     @property
-    def about_ns(self) -> int:
-        """About how long it takes, in nanoseconds."""
+    def least_ns(self) -> int:
+        """How long it takes at least, in nanoseconds."""
         return round(1e9 * self.test.estimate_s())
 
 
@@ -94,7 +94,9 @@ def _test(order: Order, common: Common, live: Live) -> session.Test:
             common.check_service(service)
         return kinds.Y1564Test(bench, services, STEP_S, duration_s)
     (size,) = _sizes(order, common)[:1]
-    return kinds.SoakTest(bench, size, SOAK_RATE, duration_s, 0.0, common.speed_bps)
+    return kinds.SoakTest(
+        bench, size, SOAK_RATE, duration_s, 0.0, common.speed_bps, common.look_at_links
+    )
 
 
 def _rfc2544(order: Order, common: Common, live: Live) -> session.Test:
@@ -129,7 +131,7 @@ def to_arm(prepared: Prepared) -> Arming:
         port=sends.name,
         link=arming.link_of(sends),
         load=f"link test {prepared.name}, in short also at top speed",
-        duration=f"about {words.seconds(prepared.about_ns)}",
+        duration=f"at least {words.seconds(prepared.least_ns)}",
         peer=f"what lies between {sends.name} and {peer.name}",
         warnings=warnings,
     )

@@ -8,7 +8,14 @@ from fieldtap_hardware.sysfs import parse_int, read_text
 from fieldtap_hardware.verdicts import Check, Evidence, Verdict
 
 from fieldtap.linktest import figures, quantities
-from fieldtap.linktest.bench import Bench, Ceiling, InvalidTestError, find_ceiling
+from fieldtap.linktest.bench import (
+    Bench,
+    Ceiling,
+    InvalidTestError,
+    find_ceiling,
+    is_doubtful,
+    tell_doubt,
+)
 from fieldtap.linktest.trial import Trial, TrialResult
 
 UNTAGGED_SIZES = (64, 512, 1518)
@@ -16,8 +23,17 @@ LOADS_PERCENT = (10, 50, 90)
 LOAD_S = 1.5
 FLOOD_S = 2.0
 
+PROVED = "link.proved"
+"""The check that names the highest load that was proved."""
+
+LITTLE_PERCENT = 1.0
+"""Of the line: a link that carries so little is proved to carry little."""
+
 ERROR_COUNTERS = ("rx_crc_errors", "rx_frame_errors", "rx_length_errors", "rx_errors", "tx_errors")
 """Of /sys/class/net/PORT/statistics: what a bad cable, connector or module makes grow."""
+
+BAD = ("lost", "corrupt", "duplicate", "reordered")
+"""What becomes of frames on a link that is not clean; the first may be this machine's doing."""
 
 Counters = dict[str, int]
 
@@ -73,6 +89,26 @@ def check_errors(port: str, before: Counters, after: Counters) -> Check:
     return Check("link.errors", port, Verdict.OK, "counted no errors", evidence)
 
 
+def check_proved(checks: Sequence[Check]) -> list[Check]:
+    """Name the highest share of the line at which every frame came; empty where none did."""
+    proved = [
+        (percent, check.subject)
+        for check in checks
+        if check.verdict in (Verdict.OK, Verdict.WARN)
+        and isinstance(percent := check.evidence.get("percent_of_line"), float)
+    ]
+    if not proved:
+        return []
+    percent, subject = max(proved)
+    evidence: Evidence = {"percent_of_line": percent}
+    summary = f"{percent:.3g} % of the line, {subject.partition(' (')[0]}"
+    if percent >= LITTLE_PERCENT:
+        return [Check(PROVED, "highest load proved", Verdict.OK, summary, evidence)]
+    summary += ": hardly any load, so that a fault under load would not have been seen"
+    remedy = "test with a machine that sends faster, or has less to do"
+    return [Check(PROVED, "highest load proved", Verdict.WARN, summary, evidence, remedy)]
+
+
 def run(
     bench: Bench,
     ports: Sequence[Port],
@@ -88,6 +124,7 @@ def run(
     before = {port.name: counters(port.name) for port in ports}
     for frame_bytes in sizes(bench.vlan_id):
         checks += _load(bench, frame_bytes, figures.line_pps(speed_bps, frame_bytes))
+    checks += check_proved(checks)
     checks += [check_errors(port.name, before[port.name], counters(port.name)) for port in ports]
 
 
@@ -105,7 +142,7 @@ def _load(bench: Bench, frame_bytes: int, line: float) -> list[Check]:
         subject = f"{frame_bytes} bytes"
         return [Check("link.load", subject, Verdict.UNKNOWN, str(error), {})]
     loads = [_check_load(bench, frame_bytes, ceiling, percent) for percent in LOADS_PERCENT]
-    return [*loads, _check_flood(bench, frame_bytes)]
+    return [*loads, _check_flood(bench, frame_bytes, line)]
 
 
 def _check_load(bench: Bench, frame_bytes: int, ceiling: Ceiling, percent: int) -> Check:
@@ -117,31 +154,31 @@ def _check_load(bench: Bench, frame_bytes: int, ceiling: Ceiling, percent: int) 
         result = bench.run_verified(Trial(purpose="quick", flows=flows, duration_s=LOAD_S))
     except InvalidTestError as error:
         return Check("link.load", subject, Verdict.UNKNOWN, str(error), {})
-    return _check_frames("link.load", subject, result)
+    return _check_frames("link.load", subject, result, share)
 
 
-def _check_flood(bench: Bench, frame_bytes: int) -> Check:
+def _check_flood(bench: Bench, frame_bytes: int, line: float) -> Check:
     subject = f"{frame_bytes} bytes at top speed"
     flows = bench.flows(frame_bytes, None)
     result = bench.run_once(Trial(purpose="flood", flows=flows, duration_s=FLOOD_S))
     if not result.valid:
         summary = f"is not judged: {result.invalid_reason}"
         return Check("link.flood", subject, Verdict.NOT_APPLICABLE, summary, {})
-    return _check_frames("link.flood", subject, result)
+    percent = 100 * min(flow.sent_pps for flow in result.flows) / line
+    return _check_frames("link.flood", subject, result, min(100.0, percent))
 
 
-def _check_frames(check_id: str, subject: str, result: TrialResult) -> Check:
+def _check_frames(check_id: str, subject: str, result: TrialResult, percent: float) -> Check:
     """`ok` where every frame came once, whole and in order, and no others came in between."""
     counts = {
         kind: sum(getattr(flow, kind) for flow in result.flows)
         for kind in ("sent", "lost", "corrupt", "duplicate", "reordered", "foreign")
     }
-    evidence: Evidence = dict(counts)
-    bad = [
-        f"{counts[kind]:,} {kind}"
-        for kind in ("lost", "corrupt", "duplicate", "reordered")
-        if counts[kind]
-    ]
+    evidence: Evidence = {**counts, "percent_of_line": percent}
+    bad = [f"{counts[kind]:,} {kind}" for kind in BAD if counts[kind]]
+    if is_doubtful(result) and not any(counts[kind] for kind in BAD[1:]):
+        summary = f"of {counts['sent']:,} frames {bad[0]}: {tell_doubt([result])}"
+        return Check(check_id, subject, Verdict.UNKNOWN, summary, evidence)
     if bad:
         summary = f"of {counts['sent']:,} frames {', '.join(bad)}"
         remedy = "repeat on another cable or port to see which part it follows"

@@ -1,7 +1,7 @@
 """System recovery, RFC 2544 section 26.5: how long a device still loses after an overload."""
 
 from fieldtap.linktest.bench import DOUBTFUL_LATE_NS, Ceiling, InvalidTestError
-from fieldtap.linktest.judging import judge
+from fieldtap.linktest.judging import doubt, judge
 from fieldtap.linktest.parts import SizeUnderTest
 from fieldtap.linktest.results import RecoveryResult, Verdict
 from fieldtap.linktest.trial import Snapshot, Trial
@@ -38,7 +38,7 @@ def measure(size: SizeUnderTest, ceiling: Ceiling, throughput_pps: float | None)
     overload = min(OVERLOAD * throughput_pps, ceiling.highest_pps)
     if throughput_pps >= ceiling.highest_pps:
         reason = "nothing that can be offered overloads it"
-        return _without(size, first, "measured", reason)
+        return _without(size, first, "not_measured", reason)
     trial = _trial(size, overload)
     watch = LossWatch()
     try:
@@ -80,12 +80,15 @@ def _judged(
         check = (f"recovers {said}, {limit:g} s allowed", not over and recovery_s <= limit)
     notes = [f"it still lost frames {said.removeprefix('not ')}"] if over else []
     late_ns = size.bench.trials[-1].late_max_ns
-    if late_ns > DOUBTFUL_LATE_NS:
+    is_late = late_ns > DOUBTFUL_LATE_NS
+    if is_late:
         notes.append(
             f"frames left up to {late_ns / 1e6:.1f} ms late, in bursts: this machine may have "
             "caused the last loss"
         )
     judgement = judge([check], [*notes, *size.notes_since(first)])
+    if is_late:
+        judgement = doubt(judgement, "not proved: this machine sent late")
     return RecoveryResult(
         frame_bytes=size.frame_bytes,
         throughput_pps=throughput_pps,

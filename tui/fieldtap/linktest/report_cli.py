@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fieldtap.failures import CommandError
+from fieldtap.failures import BAD_USAGE, CommandError
 from fieldtap.linktest import results
 from fieldtap.linktest.results import LinktestReport, Occasion
 
@@ -39,7 +39,7 @@ def prepare(out: Path | None) -> None:
 
 
 def deliver(report: LinktestReport, out: Path | None, *, as_json: bool) -> None:
-    """Print the report, and write it where that was asked for. Raises `CommandError`."""
+    """Print the report, and write it where that was asked for. Raises `NotSavedError`."""
     from fieldtap.linktest import report_folder, report_terminal
 
     if as_json:
@@ -50,8 +50,8 @@ def deliver(report: LinktestReport, out: Path | None, *, as_json: bool) -> None:
         return
     try:
         saved = report_folder.save(report, out)
-    except CommandError:
-        if not as_json:
+    except report_folder.NotSavedError as error:
+        if error.kept is None and not as_json:
             sys.stdout.write(results.encode(report).decode())  # else it would be lost
         raise
     click.echo(f"fieldtap: the report is {saved.html}, its figures {saved.json}", err=True)
@@ -69,6 +69,9 @@ def report_command(report: Path, html: Path | None) -> None:
     fieldtap linktest report uplink/report.json
     fieldtap linktest report uplink/report.json --html uplink.html
     """
+    if report.is_dir():
+        text = f"{report} is a folder: name the report in it, as in {report / 'report.json'}"
+        raise CommandError(text, BAD_USAGE)
     if html is None:
         from fieldtap.linktest import report_terminal
 

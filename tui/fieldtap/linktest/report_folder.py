@@ -1,10 +1,14 @@
 """A report as files in a folder. What is there already is never touched: a new name is found."""
 
 import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+
+from fieldtap_core import rundirs
 
 from fieldtap.failures import CommandError
 from fieldtap.linktest import report_csv, report_html, results
@@ -21,6 +25,14 @@ class Saved:
     results: Path
 
 
+class NotSavedError(CommandError):
+    """A folder took no report. `kept` is where its figures are instead; None: nowhere."""
+
+    def __init__(self, message: str, kept: Path | None) -> None:
+        super().__init__(message if kept is None else f"{message}; its figures are kept in {kept}")
+        self.kept = kept
+
+
 def make(folder: Path) -> None:
     """Make `folder` where it is not there. Raises `CommandError` unless it can be written in."""
     try:
@@ -32,9 +44,9 @@ def make(folder: Path) -> None:
 
 
 def save(report: LinktestReport, folder: Path) -> Saved:
-    """Write the report into `folder`, made where it is not there. Raises `CommandError`."""
-    make(folder)
+    """Write the report into `folder`, made where it is not there. Raises `NotSavedError`."""
     try:
+        make(folder)
         saved = next(_free_names(folder))
         data = results.encode(report)
         contents = {
@@ -45,9 +57,31 @@ def save(report: LinktestReport, folder: Path) -> Saved:
         }
         for path, content in contents.items():
             _write(path, content)
+    except CommandError as error:
+        raise NotSavedError(str(error), _save_elsewhere(report)) from None
     except OSError as error:
-        raise CommandError(f"cannot save the report in {folder}: {error.strerror}") from None
+        text = f"cannot save the report in {folder}: {error.strerror}"
+        raise NotSavedError(text, _save_elsewhere(report)) from None
     return saved
+
+
+def _save_elsewhere(report: LinktestReport) -> Path | None:
+    """Keep the figures of a report whose folder failed, from which its page can be made again.
+
+    Where engines keep theirs, or in the folder for temporary files; None where neither takes it.
+    """
+    data = results.encode(report)
+    for folder in (*rundirs.existing(), Path(tempfile.gettempdir())):
+        with suppress(OSError):
+            number, name = tempfile.mkstemp(".json", "linktest-report-", folder)
+            os.close(number)
+            try:
+                Path(name).write_bytes(data)
+            except OSError:
+                Path(name).unlink()
+                raise
+            return Path(name)
+    return None
 
 
 def _free_names(folder: Path) -> Iterator[Saved]:

@@ -17,8 +17,14 @@ from fieldtap.tables import GLYPHS
 MEANINGS = {
     "ok": "within the limits that were set",
     "fail": "outside a limit that was set",
+    "not_measured": "there was nothing to measure",
     "measured": "no limit was set to judge by",
     "invalid": "nothing was proved",
+}
+
+OF_A_LINK = {
+    ("quick", "ok"): "no fault was found",
+    ("quick", "fail"): "a fault was found",
 }
 
 
@@ -29,7 +35,7 @@ def render(data: bytes, path: Path) -> str:
     return page.render(
         report=report,
         title=report_tables.TITLES[report.test],
-        meaning=MEANINGS[report.verdict],
+        meaning=_meaning(report),
         occasion=report_tables.occasion(report),
         between=report_tables.between(report),
         glyphs={verdict: glyph for verdict, (glyph, _) in GLYPHS.items()},
@@ -43,6 +49,11 @@ def render(data: bytes, path: Path) -> str:
         utc=report_tables.utc,
         iso=_iso,
     )
+
+
+def _meaning(report: results.LinktestReport) -> str:
+    """The verdict in words. A quick test has no limits that anybody set."""
+    return OF_A_LINK.get((report.test, report.verdict), MEANINGS[report.verdict])
 
 
 def _environment() -> Environment:

@@ -211,6 +211,12 @@ INTERVAL = (
     Column("received", "received"),
     Column("lost", "lost"),
 )
+OUTAGE = (
+    Column("from_ns", "from", utc),
+    Column("to_ns", "to", utc),
+    Column("ports", "ports"),
+    Column("lost", "lost around it"),
+)
 TRIAL = (
     Column("trial", "trial"),
     Column("purpose", "purpose"),
@@ -384,6 +390,7 @@ def _all_steps(found: ServiceResult) -> tuple[StepResult, ...]:
 def _soak(soak: SoakResult) -> tuple[Table, ...]:
     return (
         _table("soak", "Soak", SOAK, [soak]),
+        _table("outages", "When the link was down", OUTAGE, soak.outages),
         _table("losses", "When frames were lost", INTERVAL, soak.losses),
         _table("course", "Course of the soak", INTERVAL, soak.course),
     )

@@ -19,8 +19,10 @@ from fieldtap.linktest.trial import TrialResult
 
 Kind = Literal["rfc2544", "loss", "latency", "back-to-back", "recovery", "y1564", "quick", "soak"]
 Directions = Literal["a-b", "b-a", "both"]
-Verdict = Literal["ok", "fail", "measured", "invalid"]
-"""`measured`: there are figures and no limit to judge them by. `invalid`: nothing was proved."""
+Verdict = Literal["ok", "fail", "measured", "not_measured", "invalid"]
+"""`measured`: there are figures and no limit to judge them by. `not_measured`: the link gave
+nothing to measure. `invalid`: nothing was proved.
+"""
 
 LARGEST = 1e19
 """No figure of a link is: as a time, this is in the year 2286."""
@@ -262,8 +264,24 @@ class SoakRecord(Struct, frozen=True, kw_only=True):
     lost: Count
 
 
+class Outage(Struct, frozen=True, kw_only=True):
+    """When a link was away during a soak, and the frames lost around that time.
+
+    `ports` had no link; none is named where it was over before it could be looked at. `lost` None:
+    the run ended without a count. Frames that were under way when a link went count as lost; those
+    that were never sent for want of a link do not.
+    """
+
+    from_ns: Count
+    to_ns: Count
+    ports: tuple[str, ...]
+    lost: Count | None
+
+
 class SoakResult(Struct, frozen=True, kw_only=True):
-    """A steady load: its course in intervals, and each interval of a look in which frames went."""
+    """A steady load: its course in intervals, each interval of a look in which frames went, and
+    when the link was away.
+    """
 
     frame_bytes: int
     rate_pps: float
@@ -272,6 +290,7 @@ class SoakResult(Struct, frozen=True, kw_only=True):
     loss_percent: float
     course: tuple[SoakRecord, ...]
     losses: tuple[SoakRecord, ...]
+    outages: tuple[Outage, ...] = ()
     verdict: Verdict
     reasons: tuple[str, ...]
     trials: tuple[int, ...]

@@ -3,13 +3,26 @@
 from collections.abc import Sequence
 
 from fieldtap.linktest import bursts, delay, figures, loss, recovery, throughput
-from fieldtap.linktest.bench import STANDARD_WAITS, Bench, Ceiling, InvalidTestError, find_ceiling
+from fieldtap.linktest.bench import (
+    CEILING_TRIAL_S,
+    STANDARD_WAITS,
+    Bench,
+    Ceiling,
+    InvalidTestError,
+    find_ceiling,
+)
 from fieldtap.linktest.parts import Parts, SizeUnderTest
 from fieldtap.linktest.results import Deviation, Standard, Wait
 from fieldtap.linktest.settings import Settings
 
 SEARCH_TRIALS = 12
 """About what either search takes, for the estimate."""
+
+CEILING_TRIALS = 2
+"""To see what this machine can offer, of a second each."""
+
+ENGINE_S = 1.0
+"""What a trial takes to start and end the engine, for itself and its learning frames."""
 
 BURST_TRIALS = 8
 """About what one repetition takes, since each begins at the last one's result."""
@@ -49,9 +62,9 @@ def _test_size(size: SizeUnderTest, ceiling: Ceiling, parts: Parts) -> None:
 
 
 def estimate_s(settings: Settings, bench: Bench) -> float:
-    """Return about how long the test takes, in seconds, when no trial has to be repeated."""
-    around = bench.waits.around_s
-    seconds = 0.0
+    """Return how long the test takes at least, in seconds: no trial has to be repeated."""
+    around = bench.waits.around_s + ENGINE_S
+    seconds = CEILING_TRIALS * (CEILING_TRIAL_S + around)
     if set(settings.parts) != {"loss"}:
         trial = settings.final_s if settings.search == "bisection" else settings.search_s
         seconds += SEARCH_TRIALS * (trial + around) + 2 * settings.final_s

@@ -9,7 +9,7 @@ from fieldtap_hardware.ports import Port
 from fieldtap_hardware.verdicts import Verdict as CheckVerdict
 from msgspec.structs import replace
 
-from fieldtap.linktest import facts
+from fieldtap.linktest import facts, quick
 from fieldtap.linktest.bench import Bench
 from fieldtap.linktest.judging import worst
 from fieldtap.linktest.results import (
@@ -51,7 +51,7 @@ class Test(Protocol):
         ...
 
     def estimate_s(self) -> float:
-        """Return about how long it takes, in seconds."""
+        """Return how long it takes at least, in seconds."""
         ...
 
     def run(self) -> None:
@@ -110,7 +110,10 @@ def run(test: Test, ports: tuple[Port, Port]) -> LinktestReport:
 
 
 def conclude(report: LinktestReport) -> LinktestReport:
-    """Return the report with its verdict, and the reasons of parts that failed or are invalid."""
+    """Return the report with its verdict, and why parts failed, are invalid or not measured.
+
+    A quick test also says up to which load it proved the link.
+    """
     parts = list(_parts(report))
     verdicts: list[Verdict] = [part.verdict for part in parts]
     reasons = list(report.reasons)
@@ -122,6 +125,11 @@ def conclude(report: LinktestReport) -> LinktestReport:
     for part in parts:
         if part.verdict in ("fail", "invalid"):
             reasons += [f"{part.name}: {reason}" for reason in part.reasons]
+        elif part.verdict == "not_measured":
+            reasons += [f"{part.name}: not measured: {reason}" for reason in part.reasons]
+    reasons += [
+        f"{check.subject}: {check.summary}" for check in report.checks if check.id == quick.PROVED
+    ]
     return replace(report, verdict=worst(verdicts), reasons=tuple(reasons))
 
 

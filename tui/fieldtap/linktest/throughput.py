@@ -1,8 +1,8 @@
 """Throughput, RFC 2544 section 26.1: the highest rate at which a device loses no frame."""
 
 from fieldtap.linktest import figures
-from fieldtap.linktest.bench import Ceiling, InvalidTestError
-from fieldtap.linktest.judging import judge
+from fieldtap.linktest.bench import Ceiling, InvalidTestError, is_doubtful, tell_doubt
+from fieldtap.linktest.judging import doubt, judge
 from fieldtap.linktest.parts import Parts, SizeUnderTest
 from fieldtap.linktest.results import ThroughputResult
 from fieldtap.linktest.search import Bounds, Outcome, Span, search
@@ -57,6 +57,8 @@ def _judged(size: SizeUnderTest, ceiling: Ceiling, bounds: Bounds, first: int) -
         text = f"{reached:.2f} % of the line, {limit:g} % demanded"
         check = (text, reached >= limit)
     judgement = judge([check], notes)
+    if limit is not None and not _is_proved(size, limit, bounds, first):
+        judgement = doubt(judgement, tell_doubt(size.bench.trials[first:]))
     return ThroughputResult(
         frame_bytes=size.frame_bytes,
         line_pps=size.line_pps,
@@ -70,6 +72,24 @@ def _judged(size: SizeUnderTest, ceiling: Ceiling, bounds: Bounds, first: int) -
         reasons=judgement.reasons,
         trials=size.trials_since(first),
     )
+
+
+def _is_proved(size: SizeUnderTest, limit_percent: float, bounds: Bounds, first: int) -> bool:
+    """Whether a trial showed that the device carries less than demanded, and not this machine.
+
+    It lost at no more than the rate that was found to lose, or passed on less than was demanded.
+    """
+    demanded_pps = size.line_pps * limit_percent / 100
+    for result in size.bench.trials[first:]:
+        if not result.valid or result.lost == 0 or is_doubtful(result):
+            continue
+        rate_pps = result.trial.flows[0].rate_pps
+        if rate_pps is None:
+            continue
+        passed_pps = rate_pps * (1 - result.loss_ratio)
+        if passed_pps < demanded_pps or rate_pps <= (bounds.upper_pps or 0.0):
+            return True
+    return False
 
 
 def _invalid(

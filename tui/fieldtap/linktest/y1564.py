@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from fieldtap.linktest import figures
-from fieldtap.linktest.bench import Bench, InvalidTestError, directions_of
-from fieldtap.linktest.judging import Judgement, judge, worst
+from fieldtap.linktest.bench import Bench, InvalidTestError, directions_of, is_doubtful, tell_doubt
+from fieldtap.linktest.judging import Judgement, doubt, judge, worst
 from fieldtap.linktest.results import (
     Deviation,
     Service,
@@ -169,7 +169,10 @@ def _step(
     except InvalidTestError as error:
         return _result(name, rate_bps, (), Judgement("invalid", (str(error),)), bench, first)
     seen = _figures_of(result, step_s)
-    return _judged(name, service, rate_bps, seen, rule, bench, first)
+    judgement = judge_step(service, seen, rule)
+    if is_doubtful(result):  # bursts are delayed and lost where a constant load would not be
+        judgement = doubt(judgement, tell_doubt([result]))
+    return _result(name, rate_bps, seen, judgement, bench, first)
 
 
 def _figures_of(result: TrialResult, duration_s: float) -> tuple[ServiceFigures, ...]:

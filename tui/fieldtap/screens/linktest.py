@@ -110,8 +110,8 @@ class LinktestScreen(Screen[None]):
         live = self.prepared.live
         ports = " and ".join(port.name for port in self.prepared.ports)
         elapsed = words.seconds(live.now_ns() - self._began_ns)
-        about = words.seconds(self.prepared.about_ns)
-        title = f"LINK TEST {self.prepared.name}, {ports}: {elapsed} of about {about}"
+        about = words.seconds(self.prepared.least_ns)
+        title = f"LINK TEST {self.prepared.name}, {ports}: {elapsed} of at least {about}"
         self.query_one("#title", Static).update(title)
         self.query_one("#now", Static).update(now_text(live))
         results = list(live.results)

@@ -105,7 +105,7 @@ class NewLinktestDialog(ModalScreen[Prepared | None]):
     async def estimate(self) -> None:
         """Show how long the test takes, or why it cannot begin."""
         if (prepared := await self._prepared()) is not None:
-            self._say(f"takes about {words.seconds(prepared.about_ns)}")
+            self._say(f"takes at least {words.seconds(prepared.least_ns)}")
 
     @work(exclusive=True, group="arm", exit_on_error=False)
     async def action_arm(self) -> None:
