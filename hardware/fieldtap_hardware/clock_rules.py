@@ -48,7 +48,7 @@ def check_clock(
     port = following_port(clock)
     if port is None:
         return [
-            _check("ptp", clock, Verdict.UNKNOWN, "told nothing of its ports", {}, ASK_AGAIN),
+            _check("clock.ptp", clock, Verdict.UNKNOWN, "told nothing of its ports", {}, ASK_AGAIN),
         ]
     checks = [
         check_state(clock, port),
@@ -110,7 +110,7 @@ def check_state(clock: PtpClock, port: PtpPort) -> Check:
         "states": [f"{each.name} {each.state}" for each in clock.ports],
     }
     verdict, summary, remedy = _judge_state(clock, port)
-    return _check("ptp", clock, verdict, summary, evidence, remedy)
+    return _check("clock.ptp", clock, verdict, summary, evidence, remedy)
 
 
 def _judge_state(clock: PtpClock, port: PtpPort) -> Judged:
@@ -152,14 +152,14 @@ def check_grandmaster(clock: PtpClock, port: PtpPort, seen: Seen, settings: Cloc
     if settings.problem:
         summary = f"who is pinned is not known: {settings.problem}"
         remedy = f"correct {settings.problem.partition(':')[0]}"
-        return _check("grandmaster", clock, Verdict.UNKNOWN, summary, evidence, remedy)
+        return _check("clock.grandmaster", clock, Verdict.UNKNOWN, summary, evidence, remedy)
     if parent is None:
         summary = "did not tell whom it follows"
-        return _check("grandmaster", clock, Verdict.UNKNOWN, summary, evidence, ASK_AGAIN)
+        return _check("clock.grandmaster", clock, Verdict.UNKNOWN, summary, evidence, ASK_AGAIN)
     judged = _judge_followed(clock, port, parent.grandmaster, settings) or _judge_others(
         port, parent.grandmaster, seen, settings
     )
-    return _check("grandmaster", clock, judged[0], judged[1], evidence, judged[2])
+    return _check("clock.grandmaster", clock, judged[0], judged[1], evidence, judged[2])
 
 
 def _judge_followed(
@@ -214,20 +214,20 @@ def check_sync(clock: PtpClock, port: PtpPort, seen: Seen) -> Check:
     }
     if port.state in MASTERS:
         summary = "is the master, and receives no Sync"
-        return _check("sync", clock, Verdict.NOT_APPLICABLE, summary, evidence)
+        return _check("clock.sync", clock, Verdict.NOT_APPLICABLE, summary, evidence)
     if port.stats is None:
         summary = "did not tell how many Syncs it received"
-        return _check("sync", clock, Verdict.UNKNOWN, summary, evidence, ASK_AGAIN)
+        return _check("clock.sync", clock, Verdict.UNKNOWN, summary, evidence, ASK_AGAIN)
     if seen.silent:
         summary = "receives no Sync: its master is silent"
         remedy = ANNOUNCE_REMEDY.format(port=port.name)
-        return _check("sync", clock, Verdict.FAIL, summary, evidence, remedy)
+        return _check("clock.sync", clock, Verdict.FAIL, summary, evidence, remedy)
     if not seen.syncs_moved:
         summary = "was not watched for long enough to see a Sync come"
         remedy = "watch it: `fieldtap clock --for 10`"
-        return _check("sync", clock, Verdict.UNKNOWN, summary, evidence, remedy)
+        return _check("clock.sync", clock, Verdict.UNKNOWN, summary, evidence, remedy)
     summary = f"receives Sync, every {seen.sync_interval_s:.3g} s or sooner"
-    return _check("sync", clock, Verdict.OK, summary, evidence)
+    return _check("clock.sync", clock, Verdict.OK, summary, evidence)
 
 
 def check_offset(clock: PtpClock, port: PtpPort, seen: Seen, settings: ClockSettings) -> Check:
@@ -250,7 +250,7 @@ def check_offset(clock: PtpClock, port: PtpPort, seen: Seen, settings: ClockSett
     }
 
     def judged(verdict: Verdict, summary: str, remedy: str | None = None) -> Check:
-        return _check("offset", clock, verdict, summary, evidence, remedy)
+        return _check("clock.offset", clock, verdict, summary, evidence, remedy)
 
     if port.state in MASTERS:
         return judged(Verdict.NOT_APPLICABLE, "is the master, and has no offset")
@@ -290,13 +290,13 @@ def check_stamping(clock: PtpClock, port: PtpPort) -> Check:
     }
     if stamping is None or stamping.startswith("UNKNOWN"):
         summary = "did not tell who stamps PTP's frames"
-        return _check("stamping", clock, Verdict.UNKNOWN, summary, evidence, ASK_AGAIN)
+        return _check("clock.stamping", clock, Verdict.UNKNOWN, summary, evidence, ASK_AGAIN)
     if stamping in ("SOFTWARE", "LEGACY"):
         summary = f"the host stamps PTP's frames ({stamping}): expect a microsecond, not 50 ns"
         remedy = "run ptp4l with `-H`, on an adapter whose clock moves (`fieldtap ports`)"
-        return _check("stamping", clock, Verdict.WARN, summary, evidence, remedy)
+        return _check("clock.stamping", clock, Verdict.WARN, summary, evidence, remedy)
     summary = f"the adapter stamps PTP's frames ({stamping})"
-    return _check("stamping", clock, Verdict.OK, summary, evidence)
+    return _check("clock.stamping", clock, Verdict.OK, summary, evidence)
 
 
 def check_quality(clock: PtpClock) -> Check:
@@ -304,7 +304,7 @@ def check_quality(clock: PtpClock) -> Check:
     parent = clock.parent
     if parent is None:
         summary = "did not tell how good its grandmaster is"
-        return _check("quality", clock, Verdict.UNKNOWN, summary, {}, ASK_AGAIN)
+        return _check("clock.quality", clock, Verdict.UNKNOWN, summary, {}, ASK_AGAIN)
     grade, accuracy_ns = parent.clock_class, ACCURACY_NS.get(parent.accuracy)
     evidence: Evidence = {
         "clock_class": grade,
@@ -327,7 +327,7 @@ def check_quality(clock: PtpClock) -> Check:
         verdict, summary = Verdict.FAIL, f"{says}: it runs free, and its time is nobody's"
     else:
         verdict, summary = Verdict.FAIL, f"{says}: it has lost its reference or never had one"
-    return _check("quality", clock, verdict, summary, evidence, remedy)
+    return _check("clock.quality", clock, verdict, summary, evidence, remedy)
 
 
 def check_path(clock: PtpClock, port: PtpPort, seen: Seen) -> Check:
@@ -342,18 +342,18 @@ def check_path(clock: PtpClock, port: PtpPort, seen: Seen) -> Check:
     if current is None or current.path_delay_ns == 0:
         summary = "has not measured the path's delay yet"
         remedy = "see that the master answers Delay_Req, and that both ends use one mechanism"
-        return _check("path", clock, Verdict.UNKNOWN, summary, evidence, remedy)
+        return _check("clock.path", clock, Verdict.UNKNOWN, summary, evidence, remedy)
     if current.path_delay_ns < 0:
         summary = f"measures a path of {current.path_delay_ns:,.0f} ns, which cannot be"
         remedy = "set `delayAsymmetry`, `ingressLatency` and `egressLatency` of ptp4l right"
-        return _check("path", clock, Verdict.FAIL, summary, evidence, remedy)
+        return _check("clock.path", clock, Verdict.FAIL, summary, evidence, remedy)
     away = f"{current.path_delay_ns:,.0f} ns away, {_steps(current.steps_removed)}"
     low, high = seen.delay_min_ns, seen.delay_max_ns
     if low is not None and high is not None and high > PATH_STEP * low:
         summary = f"the path's delay went from {low:,.0f} to {high:,.0f} ns; the master is {away}"
         remedy = "see for a change of path or load between here and the master"
-        return _check("path", clock, Verdict.WARN, summary, evidence, remedy)
-    return _check("path", clock, Verdict.OK, f"the master is {away}", evidence)
+        return _check("clock.path", clock, Verdict.WARN, summary, evidence, remedy)
+    return _check("clock.path", clock, Verdict.OK, f"the master is {away}", evidence)
 
 
 def _steps(steps: int) -> str:
@@ -374,7 +374,7 @@ def check_utc(clock: PtpClock, leap: LeapSeconds | Unreadable, now_s: float) -> 
     }
 
     def judged(verdict: Verdict, summary: str, remedy: str | None = None) -> Check:
-        return _check("utc", clock, verdict, summary, evidence, remedy)
+        return _check("clock.utc", clock, verdict, summary, evidence, remedy)
 
     if said is None:
         return judged(Verdict.UNKNOWN, "did not tell its timescale", ASK_AGAIN)
@@ -413,11 +413,11 @@ def check_silent(sockets: Sequence[str], reason: str) -> Check:
 
 
 def _check(
-    name: str,
+    check: str,
     clock: PtpClock,
     verdict: Verdict,
     summary: str,
     evidence: Evidence,
     remedy: str | None = None,
 ) -> Check:
-    return Check(f"clock.{name}", clock.name, verdict, summary, evidence, remedy)
+    return Check(check, clock.name, verdict, summary, evidence, remedy)
