@@ -12,6 +12,9 @@ from fieldtap_hardware.verdicts import Check, Report, Verdict, worst
 
 from fieldtap.failures import BAD_USAGE, CommandError
 
+UNTOUCHED = "do not rely on this copy; find an untouched one, and compare"
+"""What to do about files and receipts that do not agree."""
+
 
 def verify(directory: Path, say: Callable[[str], None]) -> Report:
     """Judge every session in `directory`. Raises `CommandError` or `EngineError`."""
@@ -60,4 +63,7 @@ def _check(finding: Finding, folder: Path) -> Check:
     """A finding as a check; its subject says in which folder, where there are several."""
     subject = finding.subject if folder == Path() else str(folder / finding.subject)
     verdict = Verdict(finding.verdict)
-    return Check(finding.id, subject, verdict, finding.summary, finding.evidence, finding.remedy)
+    remedy = finding.remedy
+    if remedy is None and verdict in (Verdict.WARN, Verdict.FAIL):
+        remedy = UNTOUCHED
+    return Check(finding.id, subject, verdict, finding.summary, finding.evidence, remedy)
