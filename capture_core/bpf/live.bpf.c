@@ -53,7 +53,7 @@ static __always_inline void tell_time(struct ft_live *state, __u64 sent_ns)
 {
 	__u32 at = state->made++;
 
-	if (state->tells_time && at < FT_LIVE_CALL_FRAMES)
+	if (state->tells_time && at < FT_LIVE_TOLD_FRAMES)
 		state->sent_ns[at] = sent_ns;
 }
 

@@ -9,8 +9,8 @@
 
 /* The beginning of a frame: all headers that a device on the way may change. */
 #define FT_LIVE_HEAD_BYTES 64u
-/* Frames that one call of the kernel makes, at most; a power of two. */
-#define FT_LIVE_CALL_FRAMES 16384u
+/* Frames whose times one call of the kernel can tell; a power of two. */
+#define FT_LIVE_TOLD_FRAMES 16384u
 
 /* So that the signature after its first two bytes is aligned to 8. */
 #define FT_LIVE_ROOM_AT 6u
@@ -27,7 +27,7 @@ struct ft_live {
 	/* From FT_LIVE_ROOM_AT on the signature's room, as it is but for number and time. */
 	uint8_t room[24];
 	uint8_t head[FT_LIVE_HEAD_BYTES];
-	uint64_t sent_ns[FT_LIVE_CALL_FRAMES];
+	uint64_t sent_ns[FT_LIVE_TOLD_FRAMES];
 };
 
 #endif

@@ -7,12 +7,13 @@
  *
  * To run a program that is loaded takes no privilege, so that the engine has none by then.
  *
- * flood() runs on the sender's thread, which the kernel keeps busy for FT_LIVE_CALL_FRAMES frames
- * at a time, some milliseconds.
+ * flood() runs on the sender's thread, which the kernel keeps busy until all frames of a call are
+ * made.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <limits.h>
 #include <linux/bpf.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,9 +178,9 @@ static int live_flood(struct ft_transmit *t, struct ft_repeated *repeated, uint3
 		      struct ft_error *error)
 {
 	struct live *l = t->state;
+	uint32_t most = t->tap != NULL ? FT_LIVE_TOLD_FRAMES : INT_MAX;
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = repeated->frame,
-		    .data_size_in = repeated->bytes,
-		    .repeat = (int)(count < FT_LIVE_CALL_FRAMES ? count : FT_LIVE_CALL_FRAMES),
+		    .data_size_in = repeated->bytes, .repeat = (int)(count < most ? count : most),
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
 	int rc, made;
 
