@@ -30,9 +30,17 @@ def run(arguments: list[str]) -> int:
     except (EngineError, InventoryError, click.ClickException) as error:
         return _fail(str(error), FAILED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # who read us has gone
+        _drop_output()  # who read us has gone
         return FAILED
+    except OSError as error:
+        _drop_output()
+        return _fail(f"{error.filename or 'cannot write the output'}: {error.strerror}", FAILED)
     return int(code or 0)
+
+
+def _drop_output() -> None:
+    """Let what is still buffered go nowhere, so that leaving cannot fail as well."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> int:

@@ -122,3 +122,34 @@ def test_no_command_line_use_imports_textual(arguments: list[str], tmp_path: Pat
         env=os.environ | {"FIELDTAP_RUN_DIR": str(tmp_path)},
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_output_that_has_nowhere_to_go_is_one_line() -> None:
+    for arguments in (["ports"], ["ports", "--json"], ["check"], ["check", "--json"]):
+        done = subprocess.run(
+            ["sh", "-c", '"$@" >/dev/full', "sh", *FIELDTAP, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert done.stderr == "fieldtap: cannot write the output: No space left on device\n"
+
+
+def test_a_closed_output_is_no_error() -> None:
+    command = ["sh", "-c", '"$@" >&-', "sh", *FIELDTAP, "ports"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_terminal_without_glyphs_still_gets_the_words() -> None:
+    done = subprocess.run(
+        [*FIELDTAP, "check"],
+        capture_output=True,
+        timeout=60,
+        check=False,
+        env=os.environ | {"PYTHONIOENCODING": "latin-1"},
+    )
+    assert b"ok  capabilities: " in done.stdout or b"fail  capabilities: " in done.stdout
+    assert done.stderr == b""
