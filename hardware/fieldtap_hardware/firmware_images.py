@@ -52,6 +52,8 @@ def find_image(path: Path, sha256: str | None = None) -> Image:
     `sha256` pins it too; where the manifest has a pin both must agree.
     """
     path = path.absolute()
+    if not path.is_file():
+        raise ImageError(f"{path}: {'is not a file' if path.exists() else 'there is no such file'}")
     listed = [image for image in read_manifest(path.parent) if image.file == path.name]
     if len(listed) != 1:
         often = "not named" if not listed else "named more than once"
@@ -87,7 +89,9 @@ def parse_manifest(raw: bytes, name: str) -> tuple[Image, ...]:
     """The images in the text of a manifest called `name`. Raises ImageError."""
     try:
         images = msgspec.convert(tomllib.loads(raw.decode()), Manifest).image
-    except (ValueError, RecursionError) as error:  # of UTF-8, TOML and the manifest's shape
+    except UnicodeDecodeError:
+        raise ImageError(f"{name}: it is not UTF-8 text") from None
+    except (ValueError, RecursionError) as error:  # of TOML and the manifest's shape
         raise ImageError(f"{name}: {error}") from error
     for image in images:
         words = (*image.devices, image.component or "all", image.file)

@@ -4,6 +4,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from fieldtap_hardware.adapter_checks import find_known_bad
+from fieldtap_hardware.adapters import identify, read_catalogue
 from fieldtap_hardware.firmware_images import ImageError, digest_of
 from fieldtap_hardware.firmware_plan import Machine, Plan
 from fieldtap_hardware.firmware_versions import same
@@ -30,6 +32,7 @@ def precheck(plan: Plan, machine: Machine, not_newer: str | None = None) -> list
         "image": check_image(plan),
         "adapter": check_adapter(plan),
         "direction": check_direction(plan, not_newer),
+        "version": check_version(plan, ports),
         "tool": check_tool(plan, machine),
         "power": check_power(machine.power),
         "captures": check_captures(ports, machine),
@@ -92,10 +95,22 @@ def check_direction(plan: Plan, not_newer: str | None) -> _Finding:
     if not_newer is not None and not_newer == version:
         return Verdict.OK, f"from {running} to {version}, as asked for", evidence, None
     remedy = f"if that is what you want, name it: --not-newer {version!r}"
+    if running is None:
+        return Verdict.UNKNOWN, f"what {version} replaces is not known", evidence, remedy
     if plan.newer is None and not same(running, version):
         return Verdict.UNKNOWN, f"is {version} newer than {running}?", evidence, remedy
     word = "the version that runs" if same(running, version) else f"older than {running}"
     return Verdict.FAIL, f"{version} is {word}", evidence, remedy
+
+
+def check_version(plan: Plan, ports: Sequence[Port]) -> _Finding:
+    """What the catalogue says of a version that is known to be bad: `fail` or `warn`."""
+    version = plan.image.version
+    for identity in (identify(port, read_catalogue().families) for port in ports):
+        if identity and (bad := find_known_bad(identity.family, "firmware", version)):
+            evidence: Evidence = {"version": version, "source": bad.source}
+            return Verdict(bad.verdict), f"{version}: {bad.effect}", evidence, bad.remedy
+    return Verdict.OK, f"no fault of {version} is in the catalogue", {"version": version}, None
 
 
 def check_tool(plan: Plan, machine: Machine) -> _Finding:

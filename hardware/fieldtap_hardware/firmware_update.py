@@ -35,8 +35,12 @@ JOURNAL = "journal.jsonl"
 def dry_run(
     plan: Plan, machine: Machine, not_newer: str | None = None, accepted: Sequence[str] = ()
 ) -> UpdateReport:
-    """Judge a plan; nothing is touched."""
+    """Judge a plan; nothing is touched. Raises UpdateError for an accepted check there is not."""
     checks = precheck(plan, machine, not_newer)
+    names = [check.id.removeprefix("update.") for check in checks]
+    for name in accepted:
+        if name.removeprefix("update.") not in names:
+            raise UpdateError(f"no check is called {name!r}; there are: {', '.join(names)}")
     against = refusals(checks, accepted)
     return UpdateReport(
         outcome=Outcome.REFUSED if against else Outcome.PLANNED,

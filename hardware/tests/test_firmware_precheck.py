@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from hashlib import sha256
+from importlib import resources
 from pathlib import Path
 
 import fake_adapter
@@ -26,6 +27,17 @@ version = "2.0.0"
 tool = "devlink"
 devices = ["1924:0903"]
 sha256 = "{SHA}"
+"""
+SOLARFLARE_7000 = "catalogue/adapters/solarflare_7000.toml"
+BAD = """
+[[known_bad]]
+what = "firmware"
+first = "2.0.0"
+last = "2.0.0"
+verdict = "{}"
+effect = "forgets its address"
+remedy = "write 2.0.1"
+source = "constructed"
 """
 
 
@@ -104,6 +116,32 @@ def test_a_tool_that_is_not_installed_refuses(folder: Path) -> None:
     assert "not installed" in report.summary
 
 
+@pytest.mark.parametrize("verdict", ["warn", "fail"])
+def test_a_version_that_the_catalogue_knows_to_be_bad_is_warned_of_or_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, verdict: str
+) -> None:
+    text = (resources.files("fieldtap_hardware") / SOLARFLARE_7000).read_text()
+    (folder / "catalogue.d").mkdir()
+    (folder / "catalogue.d/own.toml").write_text(text + BAD.format(verdict))
+    monkeypatch.setenv("FIELDTAP_CATALOGUE_DIR", str(folder / "catalogue.d"))
+    set_image(version="2.0.0.7")(folder)
+    fake_adapter.change(folder / "adapter.json", running="1.0.0.0")
+    report = judge(folder)
+    assert refused_by(report) == (["update.version"] if verdict == "fail" else [])
+    check = next(check for check in report.checks if check.id == "update.version")
+    assert (check.verdict, check.summary) == (verdict, "2.0.0.7: forgets its address")
+    assert check.remedy == "write 2.0.1"
+    set_image(version="2.0.1.0")(folder)
+    assert refused_by(judge(folder)) == []
+
+
+def test_what_a_silent_adapter_runs_is_not_known(folder: Path) -> None:
+    fake_adapter.change(folder / "adapter.json", running=None)
+    report = judge(folder)
+    assert refused_by(report) == ["update.direction"]
+    assert report.summary == "what 2.0.0 replaces is not known"
+
+
 @pytest.mark.parametrize("running", ["2.0.0", "3.0.0", "nonsense"])
 def test_a_version_that_is_not_newer_must_be_asked_for_by_its_name(
     folder: Path, running: str
@@ -166,6 +204,11 @@ def test_an_adapter_of_no_known_family_must_be_vouched_for(folder: Path) -> None
     assert judge(folder, None, "adapter").outcome == "planned"
 
 
+def test_accepting_a_check_that_there_is_not_is_an_error(folder: Path) -> None:
+    with pytest.raises(UpdateError, match="no check is called 'powr'; there are: image, "):
+        judge(folder, None, "powr")
+
+
 def test_what_fails_cannot_be_accepted(folder: Path) -> None:
     (folder / "power/AC/online").write_text("0\n")
     assert judge(folder, None, "power").outcome == "refused"
@@ -216,6 +259,7 @@ def test_a_manifest_that_does_not_tell_all_is_an_error(
 
 
 def test_an_image_without_a_manifest_is_not_written(tmp_path: Path) -> None:
+    (tmp_path / "new.bin").write_bytes(b"x")
     with pytest.raises(ImageError, match=r"firmware\.toml is missing"):
         find_image(tmp_path / "new.bin")
 

@@ -52,12 +52,15 @@ def update_firmware(
     try:
         plan = make_plan(target, find_image(image, sha256), machine)
         judged = dry_run(plan, machine, not_newer, accepted)
+    except (ImageError, UpdateError) as error:
+        raise CommandError(str(error), BAD_USAGE) from error
+    except OSError as error:
+        raise CommandError(f"{error.filename}: {error.strerror}") from error
+    try:
         if not write or judged.outcome is Outcome.REFUSED:
             return judged
         _check_confirmed(plan.word, confirm)
         return update(plan, machine, not_newer, accepted)
-    except ImageError as error:
-        raise CommandError(str(error), BAD_USAGE) from error
     except UpdateError as error:
         raise CommandError(str(error)) from error
     except OSError as error:

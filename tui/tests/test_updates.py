@@ -44,9 +44,10 @@ def test_both_explain_themselves_with_an_example(command: tuple[str, ...]) -> No
     [
         ([], 2, "either --image FILE or --resume"),
         (["--image", "IMAGE", "--resume"], 2, "either"),
-        (["--image", "/nonexistent/new.bin"], 2, "firmware.toml is missing"),
+        (["--image", "/nonexistent/new.bin"], 2, "/nonexistent/new.bin: there is no such file"),
+        (["--image", "/"], 2, "/: is not a file"),
         (["--image", "IMAGE", "--sha256", "b" * 64], 2, "--sha256 is not what"),
-        (["--image", "IMAGE"], 1, "no port of an adapter is called 'nowhere'"),
+        (["--image", "IMAGE"], 2, "no port of an adapter is called 'nowhere'"),
         (["--resume", "--journal", "FOLDER"], 2, "no update is unfinished"),
     ],
 )
