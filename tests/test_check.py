@@ -23,8 +23,8 @@ def near() -> Iterator[End]:
         yield made.left
 
 
-def check(end: End, tmp_path: Path, *options: str | Path) -> tuple[int, str]:
-    """Exit code and output of `fieldtap check` at one end, with folders of the test's own."""
+def run_check(end: End, tmp_path: Path, *options: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run `fieldtap check` at one end, with folders of the test's own."""
     environment = (
         f"FIELDTAP_BIN_DIR={BIN_DIR}",
         f"FIELDTAP_RUN_DIR={tmp_path}",
@@ -33,6 +33,12 @@ def check(end: End, tmp_path: Path, *options: str | Path) -> tuple[int, str]:
     command = ("env", *environment, sys.executable, "-m", "fieldtap", "check", *options)
     done = end.run(*command, check=False, timeout_s=240)
     assert "Traceback" not in done.stderr
+    return done
+
+
+def check(end: End, tmp_path: Path, *options: str | Path) -> tuple[int, str]:
+    """Exit code and output of `fieldtap check`."""
+    done = run_check(end, tmp_path, *options)
     return done.returncode, done.stdout or done.stderr
 
 
@@ -140,6 +146,37 @@ def test_a_flood_over_a_virtual_cable_is_told_and_is_no_ceiling(near: End, tmp_p
         assert loop["evidence"]["tried_pps_64_byte_frames"]
         assert one(found, "port.pcie", port)["verdict"] == "not_applicable"
     assert json.loads((tmp_path / "measured.json").read_text())["ceilings"] == {}
+
+
+def test_a_named_port_that_the_host_uses_is_left_out_and_that_is_said(
+    near: End, tmp_path: Path
+) -> None:
+    near.run("ip", "address", "add", "10.98.76.54/24", "dev", "ft-left")
+    done = run_check(near, tmp_path, "ft-left", "ft-right", "--measure", "--write", "1MB")
+    words = "leaving out ft-left: the host has an address on it, 10.98.76.54/24"
+    assert f"fieldtap: {words}\n" in done.stderr
+    assert "flooding" not in done.stderr
+
+
+def test_a_port_named_twice_is_judged_once(near: End, tmp_path: Path) -> None:
+    found = report(near, tmp_path, "ft-left", "ft-left")
+    one(found, "port.link", "ft-left")
+
+
+def test_a_directory_that_is_not_there_fails_and_is_asked_nothing_more(
+    near: End, tmp_path: Path
+) -> None:
+    missing = tmp_path / "nowhere"
+    code, output = check(near, tmp_path, "ft-left", "--dir", missing, "--json")
+    checks = [entry for entry in json.loads(output)["checks"] if entry["subject"] == str(missing)]
+    assert code == 3
+    assert [(entry["id"], entry["verdict"]) for entry in checks] == [("storage.space", "fail")]
+
+
+def test_a_size_to_write_without_measuring_is_refused(near: End, tmp_path: Path) -> None:
+    done = run_check(near, tmp_path, "ft-left", "--write", "1MB")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("fieldtap: --write says how much --measure writes")
 
 
 def test_without_names_no_port_is_flooded(near: End, tmp_path: Path) -> None:

@@ -98,10 +98,10 @@ def check_machine(readings: Readings) -> list[Check]:
 def check_disk(readings: Readings) -> list[Check]:
     """Room, rate and the drive beneath; the drive only where its programs were asked."""
     directory, storage, ports = readings.directory, readings.storage, readings.ports
-    checks = [
-        check_storage(Path(directory), storage, ports),
-        check_time_left(directory, storage, readings.captures),
-    ]
+    checks = [check_storage(Path(directory), storage, ports)]
+    if isinstance(storage, Unreadable):
+        return checks  # there is nothing more to ask about
+    checks.append(check_time_left(directory, storage, readings.captures))
     if readings.drive is not None:
         checks += [
             check_write_rate(directory, readings.write_run, ports),

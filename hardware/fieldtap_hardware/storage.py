@@ -63,7 +63,7 @@ def check_storage(directory: Path, storage: Storage | Unreadable, ports: Sequenc
     while the speed of a port is not known.
     """
     if isinstance(storage, Unreadable):
-        remedy = f"make the directory, or name another: `mkdir -p {directory}`"
+        remedy = f"make it a directory that can be read (`mkdir -p {directory}`), or name another"
         return _check(directory, Verdict.FAIL, storage.reason, {}, remedy)
     evidence = _evidence(storage, ports)
     if not storage.writable:

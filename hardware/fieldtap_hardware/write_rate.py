@@ -99,10 +99,11 @@ def check_write_rate(
     between, as for PCI Express; `unknown` until it was measured.
     """
     if not isinstance(run, WriteRun):
-        summary = "how fast it can be written was not measured"
+        summary, remedy = "how fast it can be written was not measured", MEASURE
         if isinstance(run, Unreadable):
             summary = f"how fast it can be written could not be measured: {run.reason}"
-        return _check("storage.rate", directory, Verdict.UNKNOWN, summary, {}, MEASURE)
+            remedy = f"see to that, then {MEASURE}"
+        return _check("storage.rate", directory, Verdict.UNKNOWN, summary, {}, remedy)
     found = rates(run)
     speed_bps = line_rate_bps(ports)
     small = pcapng_bytes_per_second(speed_bps, SMALL_FRAME_BYTES)
@@ -147,11 +148,9 @@ class RunningCapture(Struct, frozen=True):
     is_ring: bool  # it removes its oldest files, so it never fills the disk
 
 
-def check_time_left(
-    directory: str, storage: Storage | Unreadable, captures: Sequence[RunningCapture]
-) -> Check:
+def check_time_left(directory: str, storage: Storage, captures: Sequence[RunningCapture]) -> Check:
     """The time until the disk is full at the present rate of the captures that run."""
-    if not captures or isinstance(storage, Unreadable):
+    if not captures:
         summary = "no capture is running into it"
         return _check("storage.time_left", directory, Verdict.NOT_APPLICABLE, summary, {})
     filling = [capture for capture in captures if not capture.is_ring]

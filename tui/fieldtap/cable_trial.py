@@ -28,19 +28,29 @@ RUN_TIMEOUT_S = 60
 
 def measure(ports: Sequence[Port], say: Callable[[str], None]) -> tuple[LoopRun, ...]:
     """Flood every pair of `ports` that a cable joins, both ways; empty where none is joined."""
-    free = [port for port in ports if _may_send(port)][:MOST_PORTS]
+    free = []
+    for port in ports:
+        if (why := _why_not(port)) is None:
+            free.append(port)
+        else:
+            say(f"leaving out {port.name}: {why}")
     runs = []
-    for sender, receiver in _joined(free, say):
+    for sender, receiver in _joined(free[:MOST_PORTS], say):
         for frame_bytes in (SMALL_FRAME_BYTES, LARGE_FRAME_BYTES):
             say(f"flooding {receiver} from {sender} with {frame_bytes}-byte frames")
             runs.append(_flood(sender, receiver, frame_bytes))
     return tuple(runs)
 
 
-def _may_send(port: Port) -> bool:
-    """Whether the host itself has no use for the port, so that a flood harms nobody but the tap."""
-    used = port.addresses or port.default_route or port.master or port.stacked
-    return bool(port.up and port.carrier) and not used
+def _why_not(port: Port) -> str | None:
+    """Why a flood from the port could harm more than the tap, or could not be sent."""
+    if not (port.up and port.carrier):
+        return "it has no link"
+    if port.default_route or port.master or port.stacked:
+        return "the host uses it"
+    if port.addresses:
+        return f"the host has an address on it, {port.addresses[0]}"
+    return None
 
 
 def _joined(ports: Sequence[Port], say: Callable[[str], None]) -> Iterator[tuple[str, str]]:

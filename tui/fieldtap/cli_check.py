@@ -37,9 +37,8 @@ file_type = click.Path(path_type=Path)
     "--write",
     "write_size",
     metavar="SIZE",
-    default=DEFAULT_SIZE,
-    show_default=True,
-    help="How much --measure writes at most; more than the drive's fast cache finds its cliff.",
+    help=f"How much --measure writes at most ({DEFAULT_SIZE}); more than the drive's fast cache "
+    "finds its cliff.",
 )
 @click.option(
     "--dead",
@@ -84,7 +83,7 @@ def check(
     directory: Path | None,
     *,
     measures: bool,
-    write_size: str,
+    write_size: str | None,
     duty: str,
     page: Path | None,
     bundle: Path | None,
@@ -108,6 +107,8 @@ def check(
     """
     if recording is not None:
         return cli_hardware.show_recording(*recording, as_json=as_json)
+    if write_size is not None and not measures:
+        raise CommandError("--write says how much --measure writes: give that, too", BAD_USAGE)
     about = "this machine"
     if catalogue_files:
         report = machine.check_catalogue(catalogue_files)
@@ -120,7 +121,9 @@ def check(
         report = machine.judge_bundle(source, Duty(duty))
         about = source.name
     else:
-        measure = machine.Measure(parse_size(write_size), _say) if measures else None
+        measure = (
+            machine.Measure(parse_size(write_size or DEFAULT_SIZE), _say) if measures else None
+        )
         readings = machine.take(names, directory, measure=measure)
         report = judge(readings, Duty(duty))
         if bundle is not None:

@@ -55,7 +55,7 @@ def measure(directory: Path, most_bytes: int, say: Callable[[str], None]) -> Wri
     except EngineError as error:
         return Unreadable(str(error))
     if not source or not written:
-        return Unreadable("the run was too short to tell")
+        return Unreadable("the run was too short to tell: give a larger --write")
     return WriteRun(
         measured_ns=time.time_ns(),
         intervals=tuple(written),

@@ -50,7 +50,7 @@ def ports(names: Sequence[str] = ()) -> list[Port]:
     if unknown:
         there = ", ".join(found) or "none"
         raise CommandError(f"no port is called {unknown[0]!r}; there are: {there}", BAD_USAGE)
-    return [found[name] for name in names] if names else list(found.values())
+    return [found[name] for name in dict.fromkeys(names)] if names else list(found.values())
 
 
 def worth_checking(found: Sequence[Port]) -> list[Port]:

@@ -38,7 +38,7 @@ def test_the_engine_writes_what_was_asked_and_leaves_nothing(tmp_path: Path) -> 
     assert list(folder.iterdir()) == []
     assert said[-1] == f"writing 1 GB to {folder}"
     if isinstance(run, Unreadable):  # a disk so fast that there was nothing to look at
-        assert run.reason == "the run was too short to tell"
+        assert run.reason == "the run was too short to tell: give a larger --write"
     else:
         assert 0 < run.bytes <= BYTES
         assert all(interval.seconds > 0 for interval in run.intervals)
