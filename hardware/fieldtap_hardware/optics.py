@@ -4,6 +4,7 @@ Read by ETHTOOL_GMODULEINFO and ETHTOOL_GMODULEEEPROM (<linux/ethtool.h>); layou
 SFF-8472 (SFP) and SFF-8636 (QSFP). Powers are milliwatts, as the thresholds are written.
 """
 
+import os
 import struct
 from collections.abc import Iterator
 
@@ -59,15 +60,17 @@ class Module(Struct, frozen=True, kw_only=True, tag=True):
     defect: bool  # it should have readings, but what it says cannot be used
 
 
+NOT_TOLD = Unreadable("only root may read it")  # the kernel refuses before it asks the driver
+
+
 def read_module(port: str, ask: Query) -> Module | Unreadable | None:
     """The module in `port`; None where the driver tells of none.
 
-    Takes some tens of milliseconds: modules are read over a slow serial bus. The kernel tells only
-    a user who may administer the network.
+    Takes some tens of milliseconds: modules are read over a slow serial bus.
     """
     info = ask(port, GMODULEINFO)
     if info is None or len(info) < 12:
-        return None
+        return None if os.geteuid() == 0 else NOT_TOLD
     kind, length = struct.unpack_from("=4xII", info)
     length = min(length, MAX_BYTES)
     request = struct.pack("=IIII", GMODULEEEPROM, 0, 0, length) + bytes(length)
@@ -192,8 +195,11 @@ def check_optics(port: Port, module: Module | Unreadable | None) -> Check:
     """
     if module is None and port.connector == "fibre":
         summary = "tells nothing of its transceiver"
-        return _check(port, Verdict.UNKNOWN, summary, {}, "check again as root; else reseat it")
-    if module is None:
+        return _check(port, Verdict.UNKNOWN, summary, {}, "reseat it, or try another")
+    if module == NOT_TOLD and _may_have_one(port):
+        summary = "its transceiver was not read: only root may"
+        return _check(port, Verdict.UNKNOWN, summary, {}, "check again with `sudo fieldtap check`")
+    if module is None or module == NOT_TOLD:
         what = port.connector or ("virtual" if port.virtual else "not told")
         summary = f"has no transceiver that tells of itself (connector: {what})"
         return _check(port, Verdict.NOT_APPLICABLE, summary, {"connector": port.connector})
@@ -232,6 +238,10 @@ def check_optics(port: Port, module: Module | Unreadable | None) -> Check:
         summary = f"{what}: it gives no thresholds to judge its readings by"
         return _check(port, Verdict.UNKNOWN, summary, evidence, "measure the light with a meter")
     return _check(port, Verdict.OK, f"{what}: every reading is within its limits", evidence)
+
+
+def _may_have_one(port: Port) -> bool:
+    return port.connector == "fibre" or (port.connector is None and port.bus == "pci")
 
 
 def _of_transmitter(reading: Reading) -> bool:

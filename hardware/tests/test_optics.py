@@ -1,5 +1,6 @@
 """Transceivers: what is read of their memory, and what is thought of it."""
 
+import os
 import struct
 
 import pytest
@@ -131,6 +132,25 @@ def test_a_fibre_port_that_tells_nothing_is_unknown_and_a_copper_port_has_none()
     assert check_optics(replace(PORT, connector="fibre"), None).verdict is Verdict.UNKNOWN
     copper = check_optics(replace(PORT, connector="copper"), None)
     assert copper.verdict is Verdict.NOT_APPLICABLE
+
+
+def test_a_user_who_may_not_read_transceivers_is_told_to_ask_as_root(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    module = read_module("eth0", RecordedDriver({}))
+    for connector in ("fibre", None):
+        check = check_optics(replace(PORT, bus="pci", connector=connector), module)
+        assert (check.verdict, check.remedy) == (
+            Verdict.UNKNOWN,
+            "check again with `sudo fieldtap check`",
+        )
+    without = (
+        replace(PORT, connector="copper"),
+        replace(PORT, connector="cable"),
+        replace(PORT, bus="virtio", connector=None),
+    )
+    assert {check_optics(port, module).verdict for port in without} == {Verdict.NOT_APPLICABLE}
 
 
 @given(st.sampled_from((SFF_8079, SFF_8472, SFF_8636, 0, 77)), st.binary(max_size=700))
