@@ -173,6 +173,14 @@ def test_a_directory_that_is_not_there_fails_and_is_asked_nothing_more(
     assert [(entry["id"], entry["verdict"]) for entry in checks] == [("storage.space", "fail")]
 
 
+def test_without_any_port_it_fails_and_says_so(near: End, tmp_path: Path) -> None:
+    near.run("ip", "link", "del", "ft-left")
+    missing = one(report(near, tmp_path), "machine.ports", "machine")
+    assert (missing["verdict"], missing["summary"]) == ("fail", "has no port to capture from")
+    listed = near.run(sys.executable, "-m", "fieldtap", "ports").stdout
+    assert listed == "no port is here: `fieldtap check` says what to do\n"
+
+
 def test_a_size_to_write_without_measuring_is_refused(near: End, tmp_path: Path) -> None:
     done = run_check(near, tmp_path, "ft-left", "--write", "1MB")
     assert (done.returncode, done.stdout) == (2, "")

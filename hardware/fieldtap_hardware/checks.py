@@ -29,6 +29,14 @@ from fieldtap_hardware.words import rate_words
 from fieldtap_hardware.write_rate import check_time_left, check_write_rate
 
 MANY_DOWNS = 10  # replugging counts too
+NO_PORT = Check(
+    id="machine.ports",
+    subject="machine",
+    verdict=Verdict.FAIL,
+    summary="has no port to capture from",
+    evidence={},
+    remedy="plug the adapter in and switch its enclosure on; `lspci -nn` lists what the bus sees",
+)
 
 
 def run_checks(
@@ -54,7 +62,7 @@ def judge(readings: Readings, duty: Duty = Duty.BLOCK) -> Report:
     """
     ports, catalogue = readings.ports, read_catalogue()
     way = Way(tunnels=tunnels(ports, readings.tree), measured=readings.measured)
-    checks: list[Check] = []
+    checks: list[Check] = [] if ports else [NO_PORT]
     for port in ports:
         checks += check_port(port, ports, readings.clocks, way)
         if (loop := check_loop(port, readings.loops)) is not None:

@@ -78,7 +78,7 @@ def check_timestamps(port: Port, clocks: dict[int, ClockReading | Unreadable]) -
     says = "its adapter says that it stamps every frame"
     if not isinstance(clock, ClockReading):
         why = clock.reason if clock else f"/dev/ptp{index} was not read"
-        remedy = "check again as a user who may read the clock"
+        remedy = f"see that /dev/ptp{index} is there, and check again as a user who may read it"
         return _check(port, Verdict.UNKNOWN, f"{says}; {why}", evidence, remedy)
     if not clock.moves:
         remedy = "capture with the host's stamps: `ft-capture -t host`"

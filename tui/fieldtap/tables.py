@@ -43,6 +43,9 @@ def print_ports(ports: Iterable[Port]) -> None:
         )
         for port in ports
     ]
+    if not rows:
+        _console().print("no port is here: `fieldtap check` says what to do")
+        return
     _print(("port", "driver", "link", "speed", "timestamps", "adapter"), rows)
 
 
