@@ -121,6 +121,7 @@ def check(
         report = machine.judge_bundle(source, Duty(duty))
         about = source.name
     else:
+        cli_hardware.clear_away_when_ended()
         measure = (
             machine.Measure(parse_size(write_size or DEFAULT_SIZE), _say) if measures else None
         )

@@ -1,12 +1,11 @@
 """The command `clock`."""
 
-import signal
 from datetime import datetime
 
 import click
 import msgspec
 
-from fieldtap.cli_hardware import json_option
+from fieldtap.cli_hardware import clear_away_when_ended, json_option
 from fieldtap.failures import CHECK_FAILED, DONE
 
 
@@ -32,7 +31,7 @@ def clock(watch: bool, least_s: float, as_json: bool) -> int:
     fieldtap clock --for 62 --json
     fieldtap clock --watch
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the reply's address is taken away
+    clear_away_when_ended()  # the address that ptp4l replies to
     if watch:
         return _watch(as_json=as_json)
     from fieldtap import clocks

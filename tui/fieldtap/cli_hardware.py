@@ -1,5 +1,6 @@
 """Commands about adapters: `firmware`, `license`, and `check --explain`."""
 
+import signal
 from collections.abc import Sequence
 
 import click
@@ -10,6 +11,13 @@ from fieldtap import cli_updates
 from fieldtap.failures import CHECK_FAILED, DONE
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+def clear_away_when_ended() -> None:
+    """Let SIGTERM, and SIGHUP of a dropped SSH session, interrupt: what was made is removed."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
 
 
 def show_recording(tool: str, file: str, *, as_json: bool) -> int:

@@ -2,6 +2,10 @@
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +58,28 @@ def test_a_disk_without_room_is_not_written(tmp_path: Path) -> None:
 def test_nothing_is_measured_beside_a_running_engine(running: Started, tmp_path: Path) -> None:
     run = disk_trial.measure(tmp_path, BYTES, print)
     assert run == Unreadable("tap is running, and could lose frames by it")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_was_written_is_removed_whatever_ends_the_measuring(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    folder = tmp_path / "captures"
+    folder.mkdir()
+    if shutil.disk_usage(folder).free < 20 * BYTES + disk_trial.LEAVE_FREE_BYTES:
+        pytest.skip("too little space")
+    command = [sys.executable, "-m", "fieldtap", "check", "--measure", "--write", "20GB"]
+    process = subprocess.Popen(
+        [*command, "--dir", folder],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"FIELDTAP_RUN_DIR": str(tmp_path), "FIELDTAP_STATE_DIR": str(tmp_path)},
+    )
+    while process.poll() is None and not list(folder.glob("*/*")):
+        time.sleep(0.02)
+    process.send_signal(number)
+    assert process.wait(60) == 130
+    assert list(folder.iterdir()) == []
 
 
 def test_a_folder_that_is_not_there_is_said_in_the_systems_words(tmp_path: Path) -> None:
