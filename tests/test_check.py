@@ -181,6 +181,16 @@ def test_without_any_port_it_fails_and_says_so(near: End, tmp_path: Path) -> Non
     assert listed == "no port is here: `fieldtap check` says what to do\n"
 
 
+def test_a_directory_of_any_name_is_judged_and_bundled(near: End, tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff[red]"))
+    odd.mkdir()
+    bundle = tmp_path / "machine.tar.gz"
+    code, output = check(near, tmp_path, "ft-left", "--dir", odd, "--bundle", bundle, "--json")
+    assert code in (0, 3)
+    one(json.loads(output), "storage.space", f"{tmp_path}/\N{REPLACEMENT CHARACTER}[red]")
+    assert "[red]" in check(near, tmp_path, "ft-left", "--dir", odd)[1]
+
+
 def test_a_size_to_write_without_measuring_is_refused(near: End, tmp_path: Path) -> None:
     done = run_check(near, tmp_path, "ft-left", "--write", "1MB")
     assert (done.returncode, done.stdout) == (2, "")

@@ -1,5 +1,6 @@
 """Everything that the checks judge, as one value: taken here, or recorded on another machine."""
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from fieldtap_hardware.processor import Processor, read_processor
 from fieldtap_hardware.programs import Ask
 from fieldtap_hardware.sending import SendMeter, Sent, read_firmware_lldp
 from fieldtap_hardware.storage import Storage, read_storage
+from fieldtap_hardware.sysfs import clean_text
 from fieldtap_hardware.thunderbolt import Tree, read_tree
 from fieldtap_hardware.verdicts import Check, Unreadable
 from fieldtap_hardware.write_rate import RunningCapture, WriteRun
@@ -113,7 +115,7 @@ def take_readings(
         processor=read_processor(),
         supplies=read_supplies(),
         throttling=compare_throttling(throttled, read_throttling()),
-        directory=str(directory),
+        directory=clean_text(os.fsencode(directory)),
         storage=read_storage(directory),
         drive=drive,
         programs={str(path): read_program(path) for path in programs},
