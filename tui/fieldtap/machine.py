@@ -59,8 +59,17 @@ def worth_checking(found: Sequence[Port]) -> list[Port]:
 
 
 def capture_dir() -> Path:
-    """Return where captures go by default: the appliance's folder where there is one."""
-    return APPLIANCE_CAPTURES if APPLIANCE_CAPTURES.is_dir() else Path.cwd()
+    """Return where captures go by default: the appliance's folder where there is one.
+
+    Raises `CommandError` where there is neither that nor a working directory any more.
+    """
+    if APPLIANCE_CAPTURES.is_dir():
+        return APPLIANCE_CAPTURES
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        text = "the working directory is gone: change to another, or give --dir"
+        raise CommandError(text, BAD_USAGE) from None
 
 
 def check(names: Sequence[str], directory: Path | None) -> Report:

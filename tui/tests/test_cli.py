@@ -153,3 +153,14 @@ def test_a_terminal_without_glyphs_still_gets_the_words() -> None:
     )
     assert b"ok  capabilities: " in done.stdout or b"fail  capabilities: " in done.stdout
     assert done.stderr == b""
+
+
+def test_a_working_directory_that_is_gone_is_said(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = ["sh", "-c", 'rmdir "$PWD"; "$@"', "sh", *FIELDTAP, "check"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=gone, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("fieldtap: the working directory is gone")
