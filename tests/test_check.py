@@ -191,6 +191,19 @@ def test_a_directory_of_any_name_is_judged_and_bundled(near: End, tmp_path: Path
     assert "[red]" in check(near, tmp_path, "ft-left", "--dir", odd)[1]
 
 
+@pytest.mark.parametrize(
+    "other", [("--from", "x.tar.gz"), ("--explain", "pmc", "x.txt"), ("--catalogue", "x.toml")]
+)
+def test_what_reads_something_else_refuses_options_of_this_machine(
+    near: End, tmp_path: Path, other: tuple[str, ...]
+) -> None:
+    for option in (["ft-left"], ["--measure"], ["--bundle", tmp_path / "x"], ["--dir", tmp_path]):
+        done = run_check(near, tmp_path, *other, *option)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"fieldtap: {other[0]} does not read this machine")
+    assert run_check(near, tmp_path, *other, "--from", "y", "--catalogue", "z").returncode == 2
+
+
 def test_a_size_to_write_without_measuring_is_refused(near: End, tmp_path: Path) -> None:
     done = run_check(near, tmp_path, "ft-left", "--write", "1MB")
     assert (done.returncode, done.stdout) == (2, "")

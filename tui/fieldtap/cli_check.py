@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -105,6 +106,9 @@ def check(
     fieldtap check --explain ethtool-i eth2.txt --json
     fieldtap check --catalogue /etc/fieldtap/catalogue.d/ours.toml
     """
+    others = {"--explain": recording, "--catalogue": catalogue_files, "--from": source}
+    of_this_machine = bool(names or directory or measures or bundle)
+    _refuse_mixed([option for option, given in others.items() if given], of_this_machine)
     if recording is not None:
         return cli_hardware.show_recording(*recording, as_json=as_json)
     if write_size is not None and not measures:
@@ -113,11 +117,6 @@ def check(
     if catalogue_files:
         report = machine.check_catalogue(catalogue_files)
     elif source is not None:
-        if names or directory or measures or bundle:
-            text = (
-                "--from judges another machine: PORT, --dir, --measure and --bundle are of this one"
-            )
-            raise CommandError(text, BAD_USAGE)
         report = machine.judge_bundle(source, Duty(duty))
         about = source.name
     else:
@@ -139,6 +138,15 @@ def check(
 
         tables.print_checks(report)
     return CHECK_FAILED if report.verdict == "fail" else DONE
+
+
+def _refuse_mixed(others: Sequence[str], of_this_machine: bool) -> None:
+    """What reads something else than this machine stands alone, so that nothing is passed over."""
+    if len(others) > 1:
+        raise CommandError(f"give only one of {', '.join(others)}", BAD_USAGE)
+    if others and of_this_machine:
+        text = "does not read this machine: leave out PORT, --dir, --measure and --bundle"
+        raise CommandError(f"{others[0]} {text}", BAD_USAGE)
 
 
 def parse_size(text: str) -> int:
