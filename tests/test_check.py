@@ -204,6 +204,12 @@ def test_what_reads_something_else_refuses_options_of_this_machine(
     assert run_check(near, tmp_path, *other, "--from", "y", "--catalogue", "z").returncode == 2
 
 
+def test_a_page_of_a_recorded_output_is_refused(near: End, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    done = run_check(near, tmp_path, "--explain", "pmc", "/dev/null", "--html", page)
+    assert (done.returncode, page.exists()) == (2, False)
+
+
 def test_a_size_to_write_without_measuring_is_refused(near: End, tmp_path: Path) -> None:
     done = run_check(near, tmp_path, "ft-left", "--write", "1MB")
     assert (done.returncode, done.stdout) == (2, "")

@@ -110,6 +110,8 @@ def check(
     of_this_machine = bool(names or directory or measures or bundle)
     _refuse_mixed([option for option, given in others.items() if given], of_this_machine)
     if recording is not None:
+        if page is not None:
+            raise CommandError("--html shows checks, and --explain makes none", BAD_USAGE)
         return cli_hardware.show_recording(*recording, as_json=as_json)
     if write_size is not None and not measures:
         raise CommandError("--write says how much --measure writes: give that, too", BAD_USAGE)
