@@ -86,7 +86,21 @@ def test_streams_without_a_signature_are_counted_all_together(loop: Lab, tmp_pat
     assert report["rx"]["frames"] == 500
     assert report["rx"]["lost"] == 0
     assert report["rx"]["duplicate"] is None
-    assert report["streams"] == []
+    (stream,) = report["streams"]
+    assert (stream["tx"], stream["rx"], stream["lost"]) == (500, None, None)
+
+
+def test_of_streams_that_nobody_receives_the_report_tells_what_was_sent(
+    loop: Lab, tmp_path: Path
+) -> None:
+    path = tmp_path / "streams.toml"
+    path.write_text(MIXED)
+    argv = ft_generate("-o", loop.left.port, "--streams", path)
+    with running(loop.left, argv, name="gen", wait=False) as generator:
+        report = generator.finish()
+    told = [(s["name"], s["tx"], s["rx"], s["lost"]) for s in report["streams"]]
+    sent = {"voice": 300, "six": 700, "labelled pings": 200, "without IP": 100, "noise": 150}
+    assert told == [(name, frames, None, None) for name, frames in sent.items()]
 
 
 def late(loop: Lab, *options: str) -> Json:
