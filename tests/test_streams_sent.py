@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fieldlab import Json, Lab, ft_generate, lab, running, wait_until
+from fieldlab import Json, Lab, ft_generate, lab, program, running, wait_until
 
 STOPPED_S = 0.3
 """How long the generator gets no processor; what is due meanwhile is late."""
@@ -78,6 +78,16 @@ def test_each_stream_is_accounted_for_by_itself(loop: Lab, tmp_path: Path) -> No
     assert report["rx"]["lost"] == 0
     assert report["rx"]["foreign"] == 150
     assert report["stop_reason"] == "count"
+
+
+def test_the_summary_says_that_unsigned_frames_are_among_those_of_others(
+    loop: Lab, tmp_path: Path
+) -> None:
+    path = tmp_path / "streams.toml"
+    path.write_text(MIXED)
+    argv = ("-o", loop.left.port, "-r", loop.right.port, "--streams", path)
+    words = loop.left.run(program("ft-generate"), *argv).stderr
+    assert "0 corrupt, 150 unsigned or of others" in words
 
 
 def test_streams_without_a_signature_are_counted_all_together(loop: Lab, tmp_path: Path) -> None:

@@ -250,9 +250,10 @@ static void summarize_received(const struct ft_generate_run *run)
 		return;
 	fprintf(stderr,
 		"ft-generate: %s: %" PRIu64 " duplicate, %" PRIu64 " reordered, %" PRIu64
-		" corrupt, %" PRIu64 " of others\n",
+		" corrupt, %" PRIu64 " %s\n",
 		port, received.duplicate, received.reordered, received.corrupt,
-		ft_count_read(&run->receiver.foreign));
+		ft_count_read(&run->receiver.foreign),
+		ft_stream_set_unsigned(&run->streams) != 0 ? "unsigned or of others" : "of others");
 }
 
 void ft_generate_summarize(const struct ft_generate_run *run)
