@@ -49,7 +49,7 @@ def test_the_machine_is_kept_awake_until_the_writer_ended(
     assert "handle-lid-switch" in words
     assert not released.exists()
     go.touch()
-    assert writing.wait(writer, print, QUICK) == 7
+    assert writing.wait(writer, print, QUICK, []) == 7
     assert released.exists()
     assert "begun\n" in (tmp_path / "log").read_text()
 
@@ -66,7 +66,7 @@ def test_a_machine_without_logind_is_written_on_all_the_same(
     go = tmp_path / "go"
     go.touch()
     writer = write(tmp_path, "sh", "-c", WRITE_UNTIL_TOLD, "sh", str(go))
-    assert writing.wait(writer, print, QUICK) == 7
+    assert writing.wait(writer, print, QUICK, []) == 7
     assert "begun\n" in (tmp_path / "log").read_text()
 
 
