@@ -18,12 +18,14 @@ from fieldtap_hardware.journal import sync_folder
 from fieldtap_hardware.programs import environment
 from fieldtap_hardware.sysfs import clean_text, read_text
 
-# $0 is the file for the exit code. Without a word on stdin, because whoever started this died,
-# nothing is run.
+# $0 is the file for the exit code. The words are on the disk before it, since they tell whether a
+# program that failed had touched the flash. Without a word on stdin, because whoever
+# started this died, nothing is run.
 GATE = """
 read -r go || exit 1
 "$@" </dev/null
 code=$?
+sync /dev/stdout
 echo "$code" >"$0.new" && sync "$0.new" && mv "$0.new" "$0"
 """
 POLL_S = 0.1
