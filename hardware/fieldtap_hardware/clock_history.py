@@ -131,14 +131,16 @@ class ClockHistory:
         )
 
     def _interval_s(self, port: PtpPort | None) -> float:
-        """The master's interval as it was seen.
+        """The master's interval as it was seen, else the one that is configured here.
 
-        Until then the one that is configured here, which need not be the master's: a shorter one
-        than a second, the usual one, does not make a master silent.
+        Before any Sync came, not less than the usual one: what is configured here need not be the
+        master's.
         """
         configured_s = port.settings.sync_interval_s if port else 1
-        if len(self._syncs) < 4:
+        if len(self._syncs) < 2:
             return max(configured_s, USUAL_INTERVAL_S)
+        if len(self._syncs) < 4:
+            return configured_s
         (first_ns, first), (last_ns, last) = self._syncs[1], self._syncs[-1]
         return max(configured_s, (last_ns - first_ns) / NS / (last - first))
 

@@ -356,11 +356,11 @@ def parse_answer(message: bytes) -> Answer | None:
 def read_clock_at(path: str, timeout_s: float = ANSWER_TIMEOUT_S) -> PtpClock | Unreadable:
     """Ask the ptp4l whose management socket is `path`; the reason where it does not answer.
 
-    Waits at most `timeout_s` for the first answer, and as long again for those of every port. One
-    that was stopped reads no questions: a full queue is no reason to wait either.
+    Waits at most `timeout_s` for the first answer, and as long again for those of every port.
     """
     try:
         with _reply_socket() as asking:
+            asking.settimeout(timeout_s)  # for sending: who was stopped lets its queue fill up
             asking.connect(path)  # from here on the kernel takes answers from there alone
             answer = _first(DefaultSet, _ask(asking, {DEFAULT_ID: 1}, timeout_s))
             if answer is None:
@@ -385,7 +385,6 @@ def _reply_socket() -> Iterator[socket.socket]:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asking:
             asking.bind(f"{folder}/reply")
-            asking.setblocking(False)
             yield asking
     finally:
         shutil.rmtree(folder, ignore_errors=True)
