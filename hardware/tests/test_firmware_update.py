@@ -80,6 +80,14 @@ def test_what_stores_without_activating_is_told_as_stored(tmp_path: Path) -> Non
     assert device(tmp_path)["running"] == "1.0.0"
 
 
+def test_a_part_whose_version_is_another_does_not_speak_against_the_whole(tmp_path: Path) -> None:
+    fake_machine.make_folder(tmp_path, "devlink", "ice", parts=True)
+    report = run(tmp_path, "update")
+    assert (report["outcome"], report["confirmed_by"]) == ("done", ["ethtool ioctl"])
+    assert device(tmp_path)["writes"] == 1
+    assert_cleared(tmp_path)
+
+
 def test_a_tool_that_can_saves_what_was_there(tmp_path: Path) -> None:
     fake_machine.make_folder(tmp_path, "mstflint", "mlx5_core")
     report = run(tmp_path, "update")
