@@ -171,19 +171,27 @@ def test_an_interrupted_test_ends_its_engine_and_reports(
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "said"),
     [
-        ("loss", "--sizes", "63"),
-        ("loss", "--sizes", "9018"),  # above the MTU
-        ("loss", "--limit", "nonsense=1"),
-        ("soak", "--rate", "fast"),
-        ("soak", "--duration", "0s"),
-        ("y1564", "--profile", "/no/such/file"),
+        (("loss", "--sizes", "63"), "--sizes: '63' is not a frame size"),
+        (("loss", "--sizes", "9018"), "9018 bytes do not fit"),  # above the MTU
+        (("loss", "--limit", "nonsense=1"), "--limit nonsense: there are"),
+        (("loss", "--limit", "loss=2"), "--limit loss: '2' is not a share"),
+        (("loss", "--precision", "1"), "--precision: '1' is not a share"),
+        (("soak", "--rate", "fast"), "--rate: 'fast' is not a rate"),
+        (("soak", "--size", "10"), "--size: '10' is not a frame size"),
+        (("soak", "--allow", "2"), "--allow: '2' is not a share"),
+        (("soak", "--duration", "0s"), "--duration: '0s' is not a time"),
+        (("quick", "--speed", "fast"), "--speed: 'fast' is not a bit rate"),
+        (("y1564", "--profile", "/no/such/file"), "--profile /no/such/file: No such"),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_is_sent(loop: Lab, options: tuple[str, ...]) -> None:
+def test_what_is_wrong_is_said_before_anything_is_sent(
+    loop: Lab, options: tuple[str, ...], said: str
+) -> None:
     process = start(loop, *options)
     stdout, stderr = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 2
     assert stdout == b""
-    assert len(stderr.splitlines()) == 1
+    (line,) = stderr.decode().splitlines()
+    assert said in line

@@ -233,6 +233,58 @@ def test_more_loss_than_a_late_sender_explains_fails_a_test(
     assert report.verdict == "fail"
 
 
+@dataclass
+class LateTester(SimulatedDevice):
+    """One whose tester sends late in the trials of one purpose."""
+
+    purpose: str = ""
+
+    def run(self, trial: Trial, watch: Watch) -> TrialResult:
+        self.late_trials = int(trial.purpose == self.purpose)
+        return super().run(trial, watch)
+
+
+class SlowBursts(SimulatedDevice):
+    """One whose tester sends bursts at half its top speed."""
+
+    def run(self, trial: Trial, watch: Watch) -> TrialResult:
+        result = super().run(trial, watch)
+        if trial.purpose != "back-to-back":
+            return result
+        flows = tuple(replace(flow, sent_pps=flow.sent_pps / 2) for flow in result.flows)
+        return replace(result, flows=flows)
+
+
+@pytest.mark.parametrize(("latency_ns", "verdict"), [(50_000, "invalid"), (30_000_000, "fail")])
+def test_only_latency_beyond_what_a_late_sender_explains_fails_a_test(
+    latency_ns: int, verdict: str
+) -> None:
+    device = LateTester(SimulatedClock(), latency_ns=latency_ns, purpose="latency")
+    report = rfc2544(device, ["throughput", "latency"], limits=Limits(latency_ns=10_000))
+    (found,) = report.latency
+    assert found.verdict == verdict
+    assert any("20.0 ms late" in reason for reason in found.reasons)
+
+
+def test_latency_that_is_met_says_that_the_sender_was_late() -> None:
+    device = LateTester(SimulatedClock(), purpose="latency")
+    report = rfc2544(device, ["throughput", "latency"], limits=Limits(latency_ns=1e6))
+    (found,) = report.latency
+    assert found.verdict == "ok"
+    assert any("caused the longest latencies" in reason for reason in found.reasons)
+
+
+@pytest.mark.parametrize(("tester", "is_told"), [(SimulatedDevice, False), (SlowBursts, True)])
+def test_bursts_that_were_sent_slowly_are_told(
+    tester: type[SimulatedDevice], is_told: bool
+) -> None:
+    line = figures.line_pps(10e9, 64)
+    device = tester(SimulatedClock(), cap_pps=0.6 * line, depth_frames=5000)
+    (found,) = rfc2544(device, ["throughput", "back-to-back"]).back_to_back
+    assert found.mean_frames is not None
+    assert any("were sent below top speed" in reason for reason in found.reasons) == is_told
+
+
 def test_a_limit_that_is_not_met_fails_the_test() -> None:
     device = SimulatedDevice(SimulatedClock(), cap_pps=1e6)
     report = rfc2544(device, ["throughput"], limits=Limits(throughput_percent=95))
@@ -433,6 +485,32 @@ def test_a_service_that_is_too_slow_fails_by_its_delay() -> None:
     assert any("FDV" in reason for reason in report.reasons)
 
 
+@pytest.mark.parametrize("purpose", ["configuration", "performance"])
+@pytest.mark.parametrize(("latency_ns", "verdict"), [(150_000, "invalid"), (30_000_000, "fail")])
+def test_only_delay_beyond_what_a_late_sender_explains_fails_a_service(
+    purpose: str, latency_ns: int, verdict: str
+) -> None:
+    data = Service(name="data", frame_bytes=512, cir_bps=1e6, ftd_max_ns=100_000)
+    device = LateTester(SimulatedClock(), latency_ns=latency_ns, purpose=purpose)
+    (service,) = y1564(device, data).services
+    assert service.performance is not None
+    found = service.performance if purpose == "performance" else service.configuration[0]
+    assert found.verdict == verdict
+
+
+def test_loss_in_the_performance_test_that_a_late_sender_may_have_caused_is_not_proved() -> None:
+    data = Service(name="data", frame_bytes=512, cir_bps=1e6, flr_max=0.0)
+    (service,) = y1564(LateTester(SimulatedClock(), purpose="performance"), data).services
+    assert service.performance is not None
+    assert service.performance.verdict == "invalid"
+
+
+def test_a_late_sender_is_no_excuse_for_a_service_that_nobody_polices() -> None:
+    report = y1564(LateTester(SimulatedClock(), purpose="configuration"), VOICE)
+    steps = {step.step: step.verdict for step in report.services[0].configuration}
+    assert steps["policing"] == "fail"
+
+
 def test_an_outage_of_a_minute_is_not_available() -> None:
     device = SimulatedDevice(
         SimulatedClock(), cap_pps=figures.pps(15e6, 128), down_s=60, down_period_s=900
@@ -552,6 +630,12 @@ def test_a_soak_tells_when_frames_were_lost() -> None:
     assert outages <= {0, 1, 2, 3}
     assert sum(record.lost for record in report.soak.losses) == report.soak.lost
     assert sum(record.lost for record in report.soak.course) == report.soak.lost
+
+
+def test_a_soak_whose_loss_a_late_sender_may_have_caused_is_not_proved() -> None:
+    report = soak(SimulatedDevice(SimulatedClock(), late_trials=10))
+    assert report.verdict == "invalid"
+    assert "not proved: this machine sent frames up to 20.0 ms late" in report.reasons[0]
 
 
 def test_a_soak_without_loss_is_ok() -> None:

@@ -18,6 +18,7 @@ from fieldlab import (
     capturing,
     client,
     ft_generate,
+    lab,
     running,
     wait_until,
 )
@@ -81,6 +82,14 @@ def test_a_duration_ends_a_replay_without_end_and_is_no_shortfall(link: Lab, sou
     assert report["stop_reason"] == "duration"
     assert report["valid"] is True
     assert report["tx"]["frames"] > 0
+
+
+def test_short_frames_are_sent_the_fast_way_by_a_port_that_takes_long_ones(source: Path) -> None:
+    with lab(mtu_bytes=9216, together=True) as loop:
+        argv = ft_generate("-o", loop.left.port, "--replay", source)
+        with running(loop.left, argv, name="gen", wait=False) as generator:
+            tx = generator.finish()["tx"]
+    assert tx["backend"] == "afxdp", tx["refused"]
 
 
 # --- read on the way ----------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fieldlab import Json, Lab, ft_generate, lab, running, wait_until
+from fieldlab import Json, Lab, ft_generate, lab, program, running, wait_until
 
 STOPPED_S = 0.3
 """How long the generator gets no processor; what is due meanwhile is late."""
@@ -80,13 +80,37 @@ def test_each_stream_is_accounted_for_by_itself(loop: Lab, tmp_path: Path) -> No
     assert report["stop_reason"] == "count"
 
 
+def test_the_summary_says_that_unsigned_frames_are_among_those_of_others(
+    loop: Lab, tmp_path: Path
+) -> None:
+    path = tmp_path / "streams.toml"
+    path.write_text(MIXED)
+    argv = ("-o", loop.left.port, "-r", loop.right.port, "--streams", path)
+    words = loop.left.run(program("ft-generate"), *argv).stderr
+    assert "0 corrupt, 150 unsigned or of others" in words
+
+
 def test_streams_without_a_signature_are_counted_all_together(loop: Lab, tmp_path: Path) -> None:
     toml = '[[stream]]\nsignature = false\nrate = "2kpps"\n'
     report = generate(loop, toml, tmp_path, "--count", "500")
     assert report["rx"]["frames"] == 500
     assert report["rx"]["lost"] == 0
     assert report["rx"]["duplicate"] is None
-    assert report["streams"] == []
+    (stream,) = report["streams"]
+    assert (stream["tx"], stream["rx"], stream["lost"]) == (500, None, None)
+
+
+def test_of_streams_that_nobody_receives_the_report_tells_what_was_sent(
+    loop: Lab, tmp_path: Path
+) -> None:
+    path = tmp_path / "streams.toml"
+    path.write_text(MIXED)
+    argv = ft_generate("-o", loop.left.port, "--streams", path)
+    with running(loop.left, argv, name="gen", wait=False) as generator:
+        report = generator.finish()
+    told = [(s["name"], s["tx"], s["rx"], s["lost"]) for s in report["streams"]]
+    sent = {"voice": 300, "six": 700, "labelled pings": 200, "without IP": 100, "noise": 150}
+    assert told == [(name, frames, None, None) for name, frames in sent.items()]
 
 
 def late(loop: Lab, *options: str) -> Json:

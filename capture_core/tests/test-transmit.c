@@ -16,6 +16,7 @@
 #include "folder.h"
 #include "ft/reader.h"
 #include "gen/frame_file.h"
+#include "gen/receive_port.h"
 #include "gen/transmit.h"
 #include "port/qdisc.h"
 #include "port/xsk_send.h"
@@ -150,6 +151,29 @@ static void test_a_file_that_holds_no_frame_is_not_left_behind(void **state)
 			    "--tap no/y.pcap: cannot be written: No such file or directory");
 }
 
+/* No driver at hand does so: what was read before is made to lie ahead. */
+static void test_counters_that_a_driver_set_back_tell_nothing(void **state)
+{
+	struct ft_receive_port port;
+	struct ft_transmit transmit;
+	struct ft_error error;
+	uint64_t frames;
+
+	(void)state;
+	assert_int_equal(create("lo", &transmit, &error), 0);
+	assert_int_equal(ft_transmit_begin_count(&transmit, &error), 0);
+	assert_int_equal(ft_transmit_read_count(&transmit, &frames, &error), 0);
+	transmit.counted_before = UINT64_MAX;
+	assert_int_equal(ft_transmit_read_count(&transmit, &frames, &error), -EIO);
+	assert_non_null(strstr(error.text, "'lo' set its counters back"));
+
+	assert_int_equal(ft_receive_port_begin(&port, transmit.ifindex, &error), 0);
+	assert_int_equal(ft_receive_port_end(&port, &error), 0);
+	port.before.rx_missed = UINT64_MAX;
+	assert_int_equal(ft_receive_port_end(&port, &error), -EIO);
+	assert_non_null(strstr(error.text, "set its counters back"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +181,7 @@ int main(void)
 		cmocka_unit_test(test_a_port_that_is_none_is_refused_with_what_there_is),
 		cmocka_unit_test(test_memory_for_frames_is_zeroed_and_whole_chunks),
 		cmocka_unit_test(test_loopback_has_no_queue),
+		cmocka_unit_test(test_counters_that_a_driver_set_back_tell_nothing),
 		cmocka_unit_test_setup_teardown(test_a_file_of_frames_holds_each_with_its_stamp,
 						enter_folder, leave_folder),
 		cmocka_unit_test_setup_teardown(test_a_file_that_holds_no_frame_is_not_left_behind,

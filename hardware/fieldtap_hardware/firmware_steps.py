@@ -3,15 +3,13 @@
 One that fails before anything was written raises StepError, one that fails later StuckError.
 """
 
-import contextlib
 import lzma
 import os
 import shutil
-import signal
 import tarfile
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -26,7 +24,6 @@ from fieldtap_hardware.journal import sync_folder
 from fieldtap_hardware.writing import Writer
 
 BACK_S = 30.0  # an adapter that was reset needs some seconds to come back
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 KILLED = 128  # a shell's exit codes from here on tell of a signal
 
 
@@ -213,7 +210,7 @@ def _run_patiently(run: Run, step: str, command: Sequence[str]) -> int | None:
         run.journal.append(step, "note", data)
 
     unpacked = run.folder / "unpacked"
-    with _deaf(run.machine.say):
+    with writing.deaf() as heard:
         writer = writing.start(
             command,
             run.folder / f"{step}.log",
@@ -221,32 +218,16 @@ def _run_patiently(run: Run, step: str, command: Sequence[str]) -> int | None:
             note,
             unpacked if unpacked.exists() else None,
         )
-        return writing.wait(writer, run.machine.say, run.machine.patience)
+        return writing.wait(writer, run.machine.say, run.machine.patience, heard)
 
 
 def wait_for_writers(run: Run) -> None:
     """Wait for every tool that an earlier run started and that may still be at work."""
     notes = [entry.data["writer"] for entry in run.journal.entries if "writer" in entry.data]
-    with _deaf(run.machine.say):
+    with writing.deaf() as heard:
         for writer in notes:
             known = msgspec.convert(writer, Writer)
-            writing.wait(known, run.machine.say, run.machine.patience)
-
-
-@contextlib.contextmanager
-def _deaf(say: Callable[[str], None]) -> Iterator[None]:
-    """Explain, instead of ending, when asked to end while the adapter is written to."""
-
-    def explain(number: int, _frame: object) -> None:
-        name = signal.Signals(number).name
-        say(f"{name} is ignored until the writer ends: half a firmware is worse than a wait")
-
-    before = {number: signal.signal(number, explain) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+            writing.wait(known, run.machine.say, run.machine.patience, heard)
 
 
 def _last_writer(run: Run, step: str) -> Writer:

@@ -93,7 +93,7 @@ def install(plan: InstallReport, machine: Machine) -> InstallReport:
     with tempfile.TemporaryDirectory(prefix="fieldtap-license-") as folder:
         log, exit_file = Path(folder, "log"), Path(folder, "exit")
         writer = writing.start(plan.command, log, exit_file, _unnoted)
-        code = writing.wait(writer, lambda _: machine.say("sfkey still runs"), machine.patience)
+        code = writing.wait(writer, lambda _: machine.say("sfkey still runs"), machine.patience, [])
         words = _without(secrets, writing.last_words(writer))
     port = next((port for port in machine.ports() if port.name == plan.port), None)
     after = tuple(read_licenses([port], machine.ask)) if port else ()

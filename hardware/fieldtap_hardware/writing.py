@@ -7,9 +7,10 @@ number is in the journal, so that a later run can always tell whether it still w
 
 import contextlib
 import os
+import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -28,6 +29,7 @@ code=$?
 sync /dev/stdout
 echo "$code" >"$0.new" && sync "$0.new" && mv "$0.new" "$0"
 """
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 POLL_S = 0.1
 TAIL_BYTES = 4096
 LAST_LINES = 5
@@ -84,12 +86,34 @@ def start(
     return writer
 
 
-def wait(writer: Writer, say: Callable[[str], None], patience: Patience) -> int | None:
+@contextlib.contextmanager
+def deaf() -> Iterator[list[int]]:
+    """Do not end when asked to; what was asked is put into the list, for `wait` to answer.
+
+    Not answered by the handler: a word that is being printed cannot be cut into by another.
+    """
+    heard: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: heard.append(number)) for number in SIGNALS
+    }
+    try:
+        yield heard
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def wait(
+    writer: Writer, say: Callable[[str], None], patience: Patience, heard: list[int]
+) -> int | None:
     """Wait until no process of the writer is left; its exit code, None where that is not known."""
     began = spoke = time.monotonic()
     told_stuck = False
     while is_alive(writer):
         time.sleep(POLL_S)
+        while heard:
+            name = signal.Signals(heard.pop(0)).name
+            say(f"{name} is ignored until the writer ends: half a firmware is worse than a wait")
         now = time.monotonic()
         if now - began > patience.stuck_s and not told_stuck:
             told_stuck = True

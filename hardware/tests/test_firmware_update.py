@@ -28,6 +28,17 @@ def start(folder: Path, *words: str) -> "subprocess.Popen[str]":
     )
 
 
+def read_until(process: "subprocess.Popen[str]", *sentences: str) -> str:
+    """Read what it says until it has said all sentences; fail if it ends before."""
+    assert process.stderr is not None
+    said = ""
+    while not all(sentence in said for sentence in sentences):
+        line = process.stderr.readline()
+        assert line, f"it ended before it said {sentences}: {said}"
+        said += line
+    return said
+
+
 def run(folder: Path, *words: str) -> dict[str, Any]:
     """Run the flow to its end; its report, empty where it was killed."""
     output, errors = (process := start(folder, *words)).communicate(timeout=TIMEOUT_S)
@@ -192,14 +203,10 @@ def test_words_cut_off_do_not_matter_where_another_path_tells_the_version(tmp_pa
 def test_a_writer_that_hangs_is_told_of_and_waited_for_and_survives_ctrl_c(tmp_path: Path) -> None:
     fake_machine.make_folder(tmp_path, "devlink", "ice", mode="hang")
     process = start(tmp_path, "update")
-    assert process.stderr is not None
-    said = ""
-    while not ("seems stuck" in said and "Flashing" in said):
-        said += process.stderr.readline()
+    said = read_until(process, "seems stuck", "Flashing")
     assert "still writing" in said
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    while "SIGINT is ignored" not in said:
-        said += process.stderr.readline()
+    read_until(process, "SIGINT is ignored")
     (tmp_path / "go").touch()
     output, _ = process.communicate(timeout=TIMEOUT_S)
     assert json.loads(output)["outcome"] == "done"
@@ -283,9 +290,7 @@ def test_a_writer_outlives_the_flow_and_the_next_run_waits_for_it(tmp_path: Path
     first.kill()
     first.communicate(timeout=TIMEOUT_S)
     second = start(tmp_path, "resume")
-    assert second.stderr is not None
-    while "still writing" not in second.stderr.readline():
-        pass
+    read_until(second, "still writing")
     (tmp_path / "go").touch()
     output, _ = second.communicate(timeout=TIMEOUT_S)
     assert json.loads(output)["outcome"] == "done"

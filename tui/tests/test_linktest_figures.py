@@ -163,10 +163,12 @@ def test_a_profile_names_rates_and_limits() -> None:
     [
         (b"vlan = 4095", "vlan"),
         (b"priority = 8", "priority"),
-        (b'cir = "fast"', "bit rate"),
+        (b'cir = "fast"', "service 'voice': cir: 'fast' is not a bit rate"),
+        (b"size = 10", "service 'voice': size: '10' is not a frame size"),
         (b"cir = 5", "cir"),
         (b"sizes = 64", "sizes"),
-        (b'flr = "2"', "share"),
+        (b'flr = "2"', "service 'voice': flr: '2' is not a share"),
+        (b'ftd = "soon"', "service 'voice': ftd: 'soon' is not a time"),
         (b"= = =", ""),
     ],
 )

@@ -69,7 +69,8 @@ struct ft_replay {
 	size_t frame_count, position;
 	uint8_t *data;
 	uint64_t data_bytes;
-	uint64_t period_ns; /* a pass */
+	uint32_t longest_bytes; /* of a frame, without FCS; 0: not known before it is read */
+	uint64_t period_ns;	/* a pass */
 	struct ft_replay_ring *ring;
 
 	int result; /* of reading: what came before a damage is sent */

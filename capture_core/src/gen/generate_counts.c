@@ -51,7 +51,7 @@ int ft_generate_begin_counts(struct ft_generate_run *run, struct ft_error *error
 	int rc = begin_watch(run, error);
 
 	if (rc == 0)
-		rc = ft_transmit_read_count(&run->transmit, &run->tx_before, error);
+		rc = ft_transmit_begin_count(&run->transmit, error);
 	if (rc == 0 && run->input != NULL)
 		rc = ft_receive_port_begin(&run->receive_port, ft_port_ifindex(run->input), error);
 	return rc;

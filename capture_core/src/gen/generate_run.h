@@ -36,8 +36,7 @@ struct ft_generate_run {
 	bool sending, receiving;
 	uint64_t asked;			 /* frames; 0: as many as fit the duration */
 	double requested_pps;		 /* 0: top speed, or a file's own timing */
-	uint64_t tx_before;		 /* the port's counter at the start */
-	uint64_t tx_frames;		 /* what it counted since: frames that did leave */
+	uint64_t tx_frames;		 /* what the port counted: frames that did leave */
 	uint64_t started_ns, stopped_ns; /* UTC; 0: not yet */
 	uint64_t end_ns;		 /* monotonic: when the sender ends; 0: not by the time */
 	struct ft_sender_change tempo;	 /* as clients have it */

@@ -113,16 +113,15 @@ static void stop_sending(struct ft_generate_run *run)
 static int confirm(struct ft_generate_run *run, struct ft_error *error)
 {
 	uint64_t submitted = ft_count_read(&run->sender.submitted);
-	uint64_t began_ns = ft_clock_monotonic_ns(), counted;
+	uint64_t began_ns = ft_clock_monotonic_ns();
 
 	do {
 		int rc;
 
 		ft_counters_settle();
-		rc = ft_transmit_read_count(&run->transmit, &counted, error);
+		rc = ft_transmit_read_count(&run->transmit, &run->tx_frames, error);
 		if (rc != 0)
 			return rc;
-		run->tx_frames = counted - run->tx_before;
 		if (run->tx_frames >= submitted)
 			return 0;
 		ft_manager_serve(run->manager, SERVE_MS);

@@ -156,12 +156,11 @@ json_t *ft_generate_status(void *engine)
 {
 	const struct ft_generate_run *run = engine;
 	uint64_t frames = run->tx_frames, lost = lost_so_far(run);
-	uint64_t counted;
 	struct ft_error ignored; /* a port that has gone is noticed by tick */
 	json_t *object = json_object();
 
-	if (run->stopped_ns == 0 && ft_transmit_read_count(&run->transmit, &counted, &ignored) == 0)
-		frames = counted - run->tx_before;
+	if (run->stopped_ns == 0)
+		ft_transmit_read_count(&run->transmit, &frames, &ignored);
 	json_object_set_new(object, "tx", describe_tx(run, frames));
 	json_object_set_new(object, "rx", describe_rx(run, lost));
 	json_object_set_new(object, "lost", integer(lost));
@@ -251,9 +250,10 @@ static void summarize_received(const struct ft_generate_run *run)
 		return;
 	fprintf(stderr,
 		"ft-generate: %s: %" PRIu64 " duplicate, %" PRIu64 " reordered, %" PRIu64
-		" corrupt, %" PRIu64 " of others\n",
+		" corrupt, %" PRIu64 " %s\n",
 		port, received.duplicate, received.reordered, received.corrupt,
-		ft_count_read(&run->receiver.foreign));
+		ft_count_read(&run->receiver.foreign),
+		ft_stream_set_unsigned(&run->streams) != 0 ? "unsigned or of others" : "of others");
 }
 
 void ft_generate_summarize(const struct ft_generate_run *run)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the receiver knows of streams and latency, for statuses and reports. */
+/* What is known of streams and latency, for statuses and reports. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,13 +94,18 @@ static uint64_t stream_lost(const struct ft_generate_run *run, uint64_t sent, ui
 
 static uint64_t stream_sent(const struct ft_generate_run *run, uint32_t id)
 {
-	if (run->receiver.stream_count == 1 && run->stopped_ns != 0)
+	if (run->streams.count == 1 && run->stopped_ns != 0)
 		return run->tx_frames;
 	return ft_count_read(&run->streams.streams[id].number);
 }
 
-/* What came back of one without a signature cannot be told. */
-static json_t *describe_unsigned(const struct ft_generate_run *run, uint32_t id)
+/* Whether frames of the stream can be known again where they are received. */
+static bool is_told_apart(const struct ft_generate_run *run, uint32_t id)
+{
+	return id < run->receiver.stream_count && run->streams.streams[id].signature;
+}
+
+static json_t *describe_sent(const struct ft_generate_run *run, uint32_t id)
 {
 	return json_pack("{s:I, s:s, s:I, s:n, s:n, s:n, s:n, s:n, s:n}", "id", (json_int_t)id,
 			 "name", run->streams.streams[id].name, "tx",
@@ -117,8 +122,6 @@ static json_t *describe_stream(const struct ft_generate_run *run, uint32_t id, b
 	uint64_t corrupt = ft_count_read(&stream->corrupt);
 	json_t *object;
 
-	if (!run->streams.streams[id].signature)
-		return describe_unsigned(run, id);
 	object = json_object();
 	if (run->receiver.stream_count == 1)
 		corrupt += ft_count_read(&run->receiver.broken);
@@ -140,12 +143,14 @@ static json_t *describe_stream(const struct ft_generate_run *run, uint32_t id, b
 
 json_t *ft_generate_streams(const struct ft_generate_run *run, bool for_report)
 {
-	uint32_t count = run->receiver.stream_count;
 	bool lost_known = knows_lost(run);
 	json_t *streams = json_array();
 
-	for (uint32_t id = 0; id < count; id++)
-		json_array_append_new(streams, describe_stream(run, id, lost_known, for_report));
+	for (uint32_t id = 0; id < run->streams.count; id++)
+		json_array_append_new(streams,
+				      is_told_apart(run, id)
+					      ? describe_stream(run, id, lost_known, for_report)
+					      : describe_sent(run, id));
 	return streams;
 }
 
@@ -157,7 +162,7 @@ void ft_generate_summarize_streams(const struct ft_generate_run *run)
 		const struct ft_received_stream *stream = &run->receiver.streams[id];
 		const struct ft_sequence *sequence = &stream->sequence;
 
-		if (!run->streams.streams[id].signature)
+		if (!is_told_apart(run, id))
 			continue;
 		fprintf(stderr,
 			"ft-generate: stream %s: %" PRIu64 " of %" PRIu64 " frames received, "

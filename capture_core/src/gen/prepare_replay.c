@@ -59,6 +59,7 @@ int ft_generate_prepare_replay(struct ft_generate_run *run, struct ft_error *err
 	rc = ft_replay_open(&run->replay_settings, &run->replay, error);
 	if (rc != 0)
 		return rc == -EAGAIN ? -ECANCELED : rc;
+	run->transmit.longest_bytes = run->replay.longest_bytes;
 	run->replay.pace = run->tempo.pace = run->pace;
 	run->tempo.has_pace = settings->rate_given;
 	run->replay.file_timing = !settings->rate_given;

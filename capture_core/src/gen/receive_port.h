@@ -19,7 +19,10 @@ struct ft_receive_port {
 	uint64_t errors; /* damaged on the wire, dropped by the adapter: lost by the link */
 };
 
-/* -ENODEV when the interface has gone. */
+/*
+ * -ENODEV when the interface has gone. -EIO at the end where its driver set the counters back
+ * meanwhile, as some do when they reset the adapter.
+ */
 int ft_receive_port_begin(struct ft_receive_port *port, int ifindex, struct ft_error *error);
 int ft_receive_port_end(struct ft_receive_port *port, struct ft_error *error);
 

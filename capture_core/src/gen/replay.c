@@ -72,6 +72,8 @@ static int load_frames(struct loader *loader, struct ft_picker *picker, struct f
 		replay->frames[replay->frame_count++] = frame;
 		memcpy(replay->data + replay->data_bytes, frame.data, frame.bytes);
 		replay->data_bytes += frame.bytes;
+		if (replay->longest_bytes < frame.bytes)
+			replay->longest_bytes = frame.bytes;
 	}
 	return rc;
 }
@@ -95,6 +97,7 @@ static void unload(struct ft_replay *replay)
 	replay->data = NULL;
 	replay->frame_count = 0;
 	replay->data_bytes = 0;
+	replay->longest_bytes = 0;
 }
 
 /* Load the whole file. A damaged one is sent up to there. -ENOBUFS: it does not fit. */

@@ -174,6 +174,16 @@ int ft_transmit_wait_for_link(const struct ft_transmit *t, struct ft_error *erro
 	return rc < 0 ? ft_fail(error, rc, "-o: port '%s': %s", t->device, strerror(-rc)) : 0;
 }
 
+int ft_transmit_begin_count(struct ft_transmit *t, struct ft_error *error)
+{
+	struct ft_counters counters;
+	int rc = t->ifindex != 0 ? ft_counters_read(t->ifindex, &counters, error) : 0;
+
+	if (rc == 0 && t->ifindex != 0)
+		t->counted_before = counters.tx_frames;
+	return rc;
+}
+
 int ft_transmit_read_count(const struct ft_transmit *t, uint64_t *frames, struct ft_error *error)
 {
 	struct ft_counters counters;
@@ -184,9 +194,15 @@ int ft_transmit_read_count(const struct ft_transmit *t, uint64_t *frames, struct
 		return 0;
 	}
 	rc = ft_counters_read(t->ifindex, &counters, error);
-	if (rc == 0)
-		*frames = counters.tx_frames;
-	return rc;
+	if (rc != 0)
+		return rc;
+	if (counters.tx_frames < t->counted_before)
+		return ft_fail(error, -EIO,
+			       "-o: port '%s' set its counters back, so that nobody knows what "
+			       "left it; run again",
+			       t->device);
+	*frames = counters.tx_frames - t->counted_before;
+	return 0;
 }
 
 const char *ft_transmit_count_source(const struct ft_transmit *t)

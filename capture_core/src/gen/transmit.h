@@ -89,6 +89,7 @@ struct ft_transmit {
 	struct ft_frame_file *tap; /* NULL: none */
 	uint64_t tap_waited_ns;	   /* that sending waited for it */
 	ft_count frames_written;   /* of the back end `file` */
+	uint64_t counted_before;   /* the port's counter at ft_transmit_begin_count */
 	uint64_t due_ns; /* UTC: when the frames that are handed over were due; of `file` */
 
 	struct iovec frames[FT_TRANSMIT_BATCH];
@@ -113,7 +114,13 @@ int ft_transmit_wait_for_link(const struct ft_transmit *transmit, struct ft_erro
 /* Whether the interface is up and has a link; a file has. -ENODEV when it has gone. */
 int ft_transmit_has_link(const struct ft_transmit *transmit);
 
-/* What the port has sent since it exists; what is in the file. -ENODEV. */
+/* Count from now on what the port sends. -ENODEV. */
+int ft_transmit_begin_count(struct ft_transmit *transmit, struct ft_error *error);
+
+/*
+ * What the port has sent since then; what is in the file. -ENODEV; -EIO where its driver set the
+ * counter back meanwhile, as some do when they reset the adapter.
+ */
 int ft_transmit_read_count(const struct ft_transmit *transmit, uint64_t *frames,
 			   struct ft_error *error);
 

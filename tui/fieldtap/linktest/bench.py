@@ -105,9 +105,23 @@ def is_doubtful(result: TrialResult) -> bool:
 def tell_doubt(results: Iterable[TrialResult]) -> str:
     """Say why the loss of trials proves nothing: those of them that lost were sent late."""
     late_ns = max((result.late_max_ns for result in results if is_doubtful(result)), default=0)
+    return _not_proved(late_ns, "loss")
+
+
+def tell_delay(late_ns: int) -> str:
+    """Say why a delay proves nothing that is no more than `late_ns` above its limit.
+
+    What is sent late goes in a burst, and waits in the device for what is ahead of it: up to as
+    long as it was late, and where the rate is all that the device forwards, to the end of the
+    trial.
+    """
+    return _not_proved(late_ns, "delay")
+
+
+def _not_proved(late_ns: int, what: str) -> str:
     return (
         f"not proved: this machine sent frames up to {late_ns / 1e6:.1f} ms late, in bursts, and "
-        "may have caused the loss itself; test with a machine that has less to do"
+        f"may have caused the {what} itself; test with a machine that has less to do"
     )
 
 

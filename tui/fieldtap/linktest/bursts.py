@@ -12,6 +12,9 @@ from fieldtap.linktest.results import BackToBackResult, Verdict
 from fieldtap.linktest.search import longest_burst
 from fieldtap.linktest.trial import Trial
 
+AT_SPEED = 0.9
+"""A burst that was sent at less than this share of top speed had gaps, in which buffers drain."""
+
 AT_LINE = 0.99
 """From this share of the line on, a size is forwarded at line rate: no burst fills a buffer."""
 
@@ -62,7 +65,7 @@ def _judged(
     check = None
     if limit is not None:
         check = (f"bursts of {mean:,.0f} frames, {limit:,.0f} demanded", mean >= limit)
-    judgement = judge([check], size.notes_since(first))
+    judgement = judge([check], [*size.notes_since(first), *_notes(size, burst_pps, first)])
     return BackToBackResult(
         frame_bytes=size.frame_bytes,
         line_pps=size.line_pps,
@@ -79,6 +82,17 @@ def _judged(
         reasons=judgement.reasons,
         trials=size.trials_since(first),
     )
+
+
+def _notes(size: SizeUnderTest, burst_pps: float, first: int) -> list[str]:
+    """Say where this machine did not send as fast as it can: whole bursts prove less then."""
+    whole = [trial for trial in size.bench.trials[first:] if trial.valid and trial.lost == 0]
+    speeds = [min(flow.sent_pps for flow in trial.flows) for trial in whole]
+    slow = [speed for speed in speeds if speed < AT_SPEED * burst_pps]
+    if not slow:
+        return []
+    text = f"{len(slow)} of {len(whole)} bursts without loss were sent below top speed, at "
+    return [f"{text}{min(slow):,.0f} frames/s and more: the buffer may be smaller"]
 
 
 def _without(size: SizeUnderTest, first: int, verdict: Verdict, reason: str) -> BackToBackResult:

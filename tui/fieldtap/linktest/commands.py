@@ -11,7 +11,15 @@ from fieldtap_hardware.ports import Port
 from msgspec.structs import replace
 
 from fieldtap import machine, words
-from fieldtap.failures import BAD_USAGE, CHECK_FAILED, DONE, FAILED, INTERRUPTED, CommandError
+from fieldtap.failures import (
+    BAD_USAGE,
+    CHECK_FAILED,
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    CommandError,
+    naming,
+)
 from fieldtap.linktest import (
     kinds,
     outages,
@@ -82,7 +90,8 @@ class Common:
     def _speed_bps(self, speed: str | None) -> float:
         """The slower port's speed, unless the user says another."""
         if speed is not None:
-            return quantities.bit_rate_bps(speed)
+            with naming("--speed"):
+                return quantities.bit_rate_bps(speed)
         for port in self.ports:
             if not port.up:
                 text = f"{port.name} is down; bring it up: ip link set {port.name} up"
@@ -215,8 +224,11 @@ def linktest() -> None:
 def _rfc2544(kind: Kind, parts: tuple[Part, ...], options: dict[str, object]) -> int:
     common, out, as_json = _common(options)
     short = bool(options["short"])
-    sizes = quantities.sizes(str(options["sizes"]), common.vlan_id)
+    with naming("--sizes"):
+        sizes = quantities.sizes(str(options["sizes"]), common.vlan_id)
     common.check_sizes(sizes, tagged=common.vlan_id is not None)
+    with naming("--precision"):
+        precision = quantities.ratio(str(options["precision"]))
     search: Search = "bisection" if options["search"] == "bisection" else "mlr"
     limits = options["limits"]
     wanted = Settings(
@@ -225,7 +237,7 @@ def _rfc2544(kind: Kind, parts: tuple[Part, ...], options: dict[str, object]) ->
         directions=common.directions,
         vlan_id=common.vlan_id,
         search=search,
-        precision=quantities.ratio(str(options["precision"])),
+        precision=precision,
         attempts=ATTEMPTS,
         limits=quantities.limits(limits if isinstance(limits, tuple) else ()),
     )
@@ -351,8 +363,10 @@ def y1564(profile: Path, step: str, duration: str, **options: object) -> int:
     for service in services:
         common.check_sizes((service.frame_bytes,), tagged=service.vlan_id is not None)
         common.check_service(service)
-    step_s = quantities.duration_s(step)
-    performance_s = 0.0 if duration == "0" else quantities.duration_s(duration)
+    with naming("--step"):
+        step_s = quantities.duration_s(step)
+    with naming("--duration"):
+        performance_s = 0.0 if duration == "0" else quantities.duration_s(duration)
     listener = _progress(quiet=as_json)
     bench = common.bench(SHORT_WAITS, listener)
     test = kinds.Y1564Test(bench, services, step_s, performance_s)
@@ -393,10 +407,15 @@ def soak_command(duration: str, size: int, rate: str, allow: str, **options: obj
     fieldtap linktest soak eth2 eth3 --duration 12h --rate 100Mbps
     """
     common, out, as_json = _common(options)
-    sizes = quantities.sizes(str(size), common.vlan_id)
+    with naming("--size"):
+        sizes = quantities.sizes(str(size), common.vlan_id)
     common.check_sizes(sizes, tagged=common.vlan_id is not None)
-    quantities.frames_pps(rate, sizes[0], 1.0)
-    duration_s, allowed = quantities.duration_s(duration), 100 * quantities.ratio(allow)
+    with naming("--rate"):
+        quantities.frames_pps(rate, sizes[0], 1.0)
+    with naming("--duration"):
+        duration_s = quantities.duration_s(duration)
+    with naming("--allow"):
+        allowed = 100 * quantities.ratio(allow)
     listener = _progress(quiet=as_json)
     bench = common.bench(SHORT_WAITS, listener, attempts=1)
     test = kinds.SoakTest(

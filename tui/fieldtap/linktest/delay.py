@@ -5,8 +5,8 @@ from statistics import fmean, pstdev
 
 from fieldtap_core.reports import Latency
 
-from fieldtap.linktest.bench import InvalidTestError
-from fieldtap.linktest.judging import judge
+from fieldtap.linktest.bench import DOUBTFUL_LATE_NS, InvalidTestError, tell_delay
+from fieldtap.linktest.judging import doubt, judge
 from fieldtap.linktest.parts import SizeUnderTest
 from fieldtap.linktest.results import LatencyResult
 from fieldtap.linktest.trial import Trial, TrialResult
@@ -45,9 +45,19 @@ def _judged(
     if limit is not None:
         text = f"latency {mean / 1000:,.1f} us, {limit / 1000:,.1f} us allowed"
         check = (text, mean <= limit)
-    losses = sum(result.lost for result in size.bench.trials[first:] if result.valid)
-    lost = [f"{losses:,} frames were lost at the throughput's rate"] if losses else []
-    judgement = judge([check], [*size.notes_since(first), *lost])
+    valid = [result for result in size.bench.trials[first:] if result.valid]
+    notes = list(size.notes_since(first))
+    if losses := sum(result.lost for result in valid):
+        notes.append(f"{losses:,} frames were lost at the throughput's rate")
+    late_ns = max(result.late_max_ns for result in valid)
+    if late_ns > DOUBTFUL_LATE_NS:
+        notes.append(
+            f"frames left up to {late_ns / 1e6:.1f} ms late, in bursts: this machine may have "
+            "caused the longest latencies"
+        )
+    judgement = judge([check], notes)
+    if limit is not None and mean - late_ns <= limit:
+        judgement = doubt(judgement, tell_delay(late_ns))
     return LatencyResult(
         frame_bytes=size.frame_bytes,
         rate_pps=rate_pps,

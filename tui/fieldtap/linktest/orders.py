@@ -8,7 +8,7 @@ from fieldtap_hardware.ports import Port
 
 from fieldtap import arming, words
 from fieldtap.arming import Arming
-from fieldtap.failures import BAD_USAGE, CommandError
+from fieldtap.failures import BAD_USAGE, CommandError, naming
 from fieldtap.linktest import kinds, profiles, quantities, session, settings
 from fieldtap.linktest.bench import SHORT_WAITS, STANDARD_WAITS
 from fieldtap.linktest.commands import Common
@@ -87,7 +87,8 @@ def _test(order: Order, common: Common, live: Live) -> session.Test:
     bench = common.bench(SHORT_WAITS, live, clock=live)
     if order.test == "quick":
         return kinds.QuickTest(bench, common.ports, common.speed_bps)
-    duration_s = quantities.duration_s(order.duration)
+    with naming("duration"):
+        duration_s = quantities.duration_s(order.duration)
     if order.test == "y1564":
         services = profiles.read(Path(order.profile))
         for service in services:
@@ -114,7 +115,8 @@ def _rfc2544(order: Order, common: Common, live: Live) -> session.Test:
 
 
 def _sizes(order: Order, common: Common) -> tuple[int, ...]:
-    sizes = quantities.sizes(order.sizes, None)
+    with naming("sizes"):
+        sizes = quantities.sizes(order.sizes, None)
     common.check_sizes(sizes, tagged=common.vlan_id is not None)
     return sizes
 

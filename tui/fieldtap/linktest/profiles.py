@@ -1,14 +1,18 @@
 """Service profiles of Y.1564, read from TOML that a user wrote."""
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from fieldtap.failures import BAD_USAGE, CommandError
+from fieldtap.failures import BAD_USAGE, CommandError, naming
 from fieldtap.linktest import quantities
 from fieldtap.linktest.results import Service
+
+Value = TypeVar("Value")
 
 MAX_SERVICES = 64
 MAX_FILE_BYTES = 1 << 20
@@ -44,10 +48,8 @@ def read(path: Path) -> tuple[Service, ...]:
             data = file.read(MAX_FILE_BYTES)
     except OSError as error:
         raise CommandError(f"--profile {path}: {error.strerror}", BAD_USAGE) from None
-    try:
+    with naming(f"--profile {path}"):
         return parse(data)
-    except CommandError as error:
-        raise CommandError(f"--profile {path}: {error}", BAD_USAGE) from None
 
 
 def parse(data: bytes) -> tuple[Service, ...]:
@@ -69,10 +71,8 @@ def parse(data: bytes) -> tuple[Service, ...]:
 
 
 def _service(entry: _Entry) -> Service:
-    try:
+    with naming(f"service {entry.name!r}"):
         return _converted(entry)
-    except CommandError as error:
-        raise CommandError(f"service {entry.name!r}: {error}", BAD_USAGE) from None
 
 
 def _converted(entry: _Entry) -> Service:
@@ -82,24 +82,35 @@ def _converted(entry: _Entry) -> Service:
         raise CommandError(f"vlan {entry.vlan} is not from 1 to 4094", BAD_USAGE)
     if entry.priority is not None and not 0 <= entry.priority <= 7:
         raise CommandError(f"priority {entry.priority} is not from 0 to 7", BAD_USAGE)
-    cir_bps = quantities.bit_rate_bps(entry.cir)
+    with naming("cir"):
+        cir_bps = quantities.bit_rate_bps(entry.cir)
     if cir_bps <= 0:
         raise CommandError("a committed rate (cir) is above 0", BAD_USAGE)
+    with naming("size"):
+        frame_bytes = quantities.sizes(str(entry.size), entry.vlan)[0]
     return Service(
         name=entry.name,
-        frame_bytes=quantities.sizes(str(entry.size), entry.vlan)[0],
+        frame_bytes=frame_bytes,
         cir_bps=cir_bps,
-        eir_bps=0.0 if entry.eir is None else quantities.bit_rate_bps(entry.eir),
+        eir_bps=_read("eir", entry.eir, quantities.bit_rate_bps) or 0.0,
         policed=entry.policed,
-        margin_bps=0.0 if entry.margin is None else quantities.bit_rate_bps(entry.margin),
+        margin_bps=_read("margin", entry.margin, quantities.bit_rate_bps) or 0.0,
         vlan_id=entry.vlan,
         priority=entry.priority,
-        flr_max=None if entry.flr is None else quantities.ratio(entry.flr),
-        ftd_max_ns=_ns(entry.ftd),
-        fdv_max_ns=_ns(entry.fdv),
-        avail_min=None if entry.avail is None else quantities.ratio(entry.avail),
+        flr_max=_read("flr", entry.flr, quantities.ratio),
+        ftd_max_ns=_read("ftd", entry.ftd, _duration_ns),
+        fdv_max_ns=_read("fdv", entry.fdv, _duration_ns),
+        avail_min=_read("avail", entry.avail, quantities.ratio),
     )
 
 
-def _ns(text: str | None) -> int | None:
-    return None if text is None else round(1e9 * quantities.duration_s(text))
+def _read(field: str, text: str | None, reader: Callable[[str], Value]) -> Value | None:
+    """Read what a field says; None where it is not there."""
+    if text is None:
+        return None
+    with naming(field):
+        return reader(text)
+
+
+def _duration_ns(text: str) -> int:
+    return round(1e9 * quantities.duration_s(text))

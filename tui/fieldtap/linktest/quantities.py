@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from fieldtap.failures import BAD_USAGE, CommandError
+from fieldtap.failures import BAD_USAGE, CommandError, naming
 from fieldtap.linktest import figures
 from fieldtap.linktest.settings import STANDARD_SIZES, Limits
 
@@ -68,7 +68,7 @@ def sizes(text: str, vlan_id: int | None) -> tuple[int, ...]:
     for word in words:
         if not word.strip().isdecimal() or not _fits(int(word)):
             bounds = f"{MIN_FRAME_BYTES} to {MAX_FRAME_BYTES} bytes with FCS"
-            raise CommandError(f"--sizes: {word!r} is not a frame size ({bounds})", BAD_USAGE)
+            raise CommandError(f"{word!r} is not a frame size ({bounds})", BAD_USAGE)
         found.append(int(word))
     return tagged(dict.fromkeys(found), vlan_id)
 
@@ -90,15 +90,18 @@ def limits(texts: tuple[str, ...]) -> Limits:
         name, equals, value = text.partition("=")
         if not equals:
             raise CommandError(f"--limit {text}: give NAME=VALUE", BAD_USAGE)
-        if name in ("throughput", "loss"):
-            found[f"{name}_percent"] = 100 * ratio(value)
-        elif name == "latency":
-            found["latency_ns"] = 1e9 * duration_s(value)
-        elif name == "recovery":
-            found["recovery_s"] = duration_s(value)
-        elif name == "burst":
-            found["burst_frames"] = _split(value, "a number of frames")[0]
-        else:
-            known = "throughput, loss, latency, burst, recovery"
-            raise CommandError(f"--limit {name}: there are {known}", BAD_USAGE)
+        with naming(f"--limit {name}"):
+            found |= _limit(name, value)
     return Limits(**found)
+
+
+def _limit(name: str, value: str) -> dict[str, float]:
+    if name in ("throughput", "loss"):
+        return {f"{name}_percent": 100 * ratio(value)}
+    if name == "latency":
+        return {"latency_ns": 1e9 * duration_s(value)}
+    if name == "recovery":
+        return {"recovery_s": duration_s(value)}
+    if name == "burst":
+        return {"burst_frames": _split(value, "a number of frames")[0]}
+    raise CommandError("there are throughput, loss, latency, burst, recovery", BAD_USAGE)

@@ -11,8 +11,8 @@ from fieldtap_core.errors import EngineError
 from msgspec.structs import replace
 
 from fieldtap import words
-from fieldtap.linktest.bench import Bench, notes
-from fieldtap.linktest.judging import Judgement, judge
+from fieldtap.linktest.bench import Bench, is_doubtful, notes, tell_doubt
+from fieldtap.linktest.judging import Judgement, doubt, judge
 from fieldtap.linktest.outages import LinkWatch
 from fieldtap.linktest.results import Outage, SoakRecord, SoakResult
 from fieldtap.linktest.trial import Snapshot, Trial, TrialResult
@@ -205,9 +205,11 @@ def _judge(
     percent = 100 * lost / sent if sent else 0.0
     text = f"{lost:,} of {sent:,} frames lost, {percent:.4g} %"
     check = (f"{text}, {allowed_percent:g} % allowed", percent <= allowed_percent)
-    judged = judge([check, *((text, False) for text in outages)], notes(bench.trials[first:]))
+    trials = bench.trials[first:]
+    judged = judge([check, *((text, False) for text in outages)], notes(trials))
     if not outages:
-        return judged
+        proved = any(trial.lost and not is_doubtful(trial) for trial in trials)
+        return judged if proved else doubt(judged, tell_doubt(trials))
     said = judged.reasons if percent > allowed_percent else (*judged.reasons, check[0])
     return Judgement("fail", said)
 

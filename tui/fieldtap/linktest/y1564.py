@@ -9,8 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
+from msgspec.structs import replace
+
 from fieldtap.linktest import figures
-from fieldtap.linktest.bench import Bench, InvalidTestError, directions_of, is_doubtful, tell_doubt
+from fieldtap.linktest.bench import (
+    Bench,
+    InvalidTestError,
+    directions_of,
+    is_doubtful,
+    tell_delay,
+    tell_doubt,
+)
 from fieldtap.linktest.judging import Judgement, doubt, judge, worst
 from fieldtap.linktest.results import (
     Deviation,
@@ -112,8 +121,9 @@ def perform(bench: Bench, course: Course, duration_s: float) -> None:
             for flow, found in zip(trial.flows, result.flows, strict=True)
             if flow.name == service.name
         )
-        course.performance[service.name] = _judged(
-            "performance", service, service.cir_bps, seen, _at_cir, bench, first
+        judgement = _judge(service, seen, _at_cir, result)
+        course.performance[service.name] = _result(
+            "performance", service.cir_bps, seen, judgement, bench, first
         )
 
 
@@ -169,9 +179,7 @@ def _step(
     except InvalidTestError as error:
         return _result(name, rate_bps, (), Judgement("invalid", (str(error),)), bench, first)
     seen = _figures_of(result, step_s)
-    judgement = judge_step(service, seen, rule)
-    if is_doubtful(result):  # bursts are delayed and lost where a constant load would not be
-        judgement = doubt(judgement, tell_doubt([result]))
+    judgement = _judge(service, seen, rule, result)
     return _result(name, rate_bps, seen, judgement, bench, first)
 
 
@@ -206,17 +214,27 @@ def _figures(
     )
 
 
-def _judged(
-    name: str,
-    service: Service,
-    rate_bps: float,
-    seen: tuple[ServiceFigures, ...],
-    rule: Rule,
-    bench: Bench,
-    first: int,
-) -> StepResult:
+def _judge(
+    service: Service, seen: Sequence[ServiceFigures], rule: Rule, result: TrialResult
+) -> Judgement:
+    """Judge by the rule; what would have passed without this machine's lateness is not proved."""
     judgement = judge_step(service, seen, rule)
-    return _result(name, rate_bps, seen, judgement, bench, first)
+    in_time = [_in_time(flow, result) for flow in seen]
+    if judge_step(service, in_time, rule).verdict == "fail":
+        return judgement
+    reason = tell_doubt([result]) if is_doubtful(result) else tell_delay(result.late_max_ns)
+    return doubt(judgement, reason)
+
+
+def _in_time(seen: ServiceFigures, result: TrialResult) -> ServiceFigures:
+    """Return the best that a sender that is never late may have seen."""
+    late_ns = result.late_max_ns
+    best = replace(
+        seen,
+        ftd_p999_ns=None if seen.ftd_p999_ns is None else seen.ftd_p999_ns - late_ns,
+        fdv_ns=None if seen.fdv_ns is None else seen.fdv_ns - late_ns,
+    )
+    return replace(best, flr=0.0, ir_bps=seen.offered_bps) if is_doubtful(result) else best
 
 
 def judge_step(service: Service, seen: Sequence[ServiceFigures], rule: Rule) -> Judgement:
