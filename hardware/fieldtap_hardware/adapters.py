@@ -159,7 +159,7 @@ def parse_family(text: str) -> Family:
     """Parse and check one file. Raises `CatalogueError` with what is wrong."""
     try:
         family = msgspec.convert(tomllib.loads(text), Family)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of TOML and of the form
         raise CatalogueError(str(error)) from error
     for index, chip in enumerate(family.chip):
         if both := chip.boards.keys() & chip.series.keys():

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
 from msgspec import Struct
 
 from fieldtap_hardware.budget import (
@@ -90,7 +91,7 @@ def check_pcie(port: Port, ports: Sequence[Port], way: Way = NOTHING_MORE) -> Ch
 
     `ok` up to 70 % of its ceiling in 64-byte frames, or all of one measured here; `fail` if it
     cannot carry 1518-byte frames, `warn` between; `unknown` while a ceiling is not known, unless a
-    known one fails already.
+    known one fails already. A port without a speed, which has no link, is told and not weighed.
     """
     if not port.pci:
         reason = "a virtual port" if port.virtual else f"an adapter on {port.bus or 'no known bus'}"
@@ -103,7 +104,20 @@ def check_pcie(port: Port, ports: Sequence[Port], way: Way = NOTHING_MORE) -> Ch
     if port.speed_bps is None:
         summary = "how much the PCI Express link must carry is not known without a link speed"
         return _check(port, Verdict.UNKNOWN, summary, evidence)
-    return _weigh(port, hops(port, ports, way), evidence)
+    crossed = hops(port, ports, way)
+    names = {hop.name for hop in crossed}
+    silent_ports = [
+        other.name
+        for other in ports
+        if other.name != port.name
+        and other.speed_bps is None
+        and names & _crossed(other, way).keys()
+    ]
+    check = _weigh(port, crossed, evidence | {"ports_of_unknown_speed": silent_ports})
+    if not silent_ports:
+        return check
+    without = f"{check.summary}; without {', '.join(silent_ports)}, whose speed is not known"
+    return msgspec.structs.replace(check, summary=without)
 
 
 def hops(port: Port, ports: Sequence[Port], way: Way = NOTHING_MORE) -> list[Hop]:

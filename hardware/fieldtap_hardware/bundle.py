@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import ipaddress
+import os
 import tarfile
 import zlib
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ from fieldtap_hardware.sysfs import PCIE_GTPS, PCIE_WIDTHS
 
 MAX_COMPRESSED_BYTES = 16 << 20
 MAX_BYTES = 64 << 20
-MAX_FILES = 256
+MAX_FILES = 4096  # seven of each port, and a host of containers has hundreds of ports
 MAX_DEPTH = 32  # of JSON; readings have less than ten levels
 MAX_TEXT = 16_384
 PAYLOADS = tuple(SMALLEST_PAYLOAD_BYTES << code for code in range(LARGEST_PAYLOAD_CODE + 1))
@@ -71,19 +72,19 @@ REMOVED = (
 def write_bundle(
     path: Path,
     readings: Readings,
-    raw: Mapping[str, str],
+    raw: Mapping[str, object],
     duty: Duty,
     *,
     version: str,
     redactor: Redactor,
 ) -> Manifest:
-    """Write a bundle with secrets removed. Raises `OSError`.
+    """Write a bundle with secrets removed, whole or not at all. Raises `OSError`.
 
-    `raw` is text by name; names get "raw/" in front.
+    `raw` is text by name, or what becomes JSON; names get "raw/" in front.
     """
     told = redact_readings(readings, redactor)
     files = {READINGS: _pretty(told), REPORT: _pretty(judge(told, duty))}
-    files |= {f"raw/{name}": redactor.text(text).encode() for name, text in sorted(raw.items())}
+    files |= {f"raw/{name}": _redacted_bytes(raw[name], redactor) for name in sorted(raw)}
     manifest = Manifest(
         schema="fieldtap.bundle/1",
         made_ns=readings.taken_ns,
@@ -95,8 +96,29 @@ def write_bundle(
         ),
     )
     packed = _pack({MANIFEST: _pretty(manifest)} | files, readings.taken_ns // 1_000_000_000)
-    path.write_bytes(packed)
+    _replace(path, packed)
     return manifest
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Put `data` where an older bundle may be, which a full disk must not cost."""
+    if path.exists() and not path.is_file():  # a pipe
+        path.write_bytes(data)
+        return
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        fresh.write_bytes(data)
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def _redacted_bytes(told: object, redactor: Redactor) -> bytes:
+    """Text, or JSON, whose text is redacted before its quoting puts an "n" before each line."""
+    if isinstance(told, str):
+        return redactor.text(told).encode()
+    return _pretty(_redacted(told, redactor))
 
 
 def redact_readings(readings: Readings, redactor: Redactor) -> Readings:

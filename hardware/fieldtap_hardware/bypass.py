@@ -195,6 +195,8 @@ def check_relay(
     expiry, expiry_words = relay.expiry, "once this machine hangs and the watchdog expires"
     if relay.watchdog_ms == 0:
         expiry, expiry_words = relay.running, "once this machine hangs, for the watchdog is off"
+    elif relay.watchdog_ms is None and not _do_alike(relay.running, relay.expiry):
+        expiry, expiry_words = None, "once this machine hangs: is its watchdog on?"
     states: Sequence[tuple[str, State | None, str, Mapping[Duty, str]]] = (
         ("port.bypass_running", relay.running, "now", _commands("set_bypass off", "set_bypass on")),
         (
@@ -220,6 +222,11 @@ def check_relay(
         _judge(port, relay, duty, identifier, state, when, commands[duty])
         for identifier, state, when, commands in states
     ]
+
+
+def _do_alike(running: State | None, expiry: State | None) -> bool:
+    """Whether a hang leads to the same, whether the watchdog is on or off."""
+    return running is not None and expiry is not None and running.passes == expiry.passes
 
 
 def _commands(block: str, carry: str) -> dict[Duty, str]:

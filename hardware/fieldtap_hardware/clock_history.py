@@ -14,6 +14,7 @@ from fieldtap_hardware.ptp import PtpClock, PtpPort
 
 NS = 1_000_000_000
 SILENT_INTERVALS = 2.5  # two Syncs are missing; said before the third interval has passed
+USUAL_INTERVAL_S = 1.0  # IEEE 1588, default profile: logSyncInterval 0
 KEPT_SAMPLES = 600
 FOLLOWING = ("SLAVE", "UNCALIBRATED")
 
@@ -130,8 +131,14 @@ class ClockHistory:
         )
 
     def _interval_s(self, port: PtpPort | None) -> float:
-        """The master's interval as it was seen, else the one that is configured here."""
+        """The master's interval as it was seen, else the one that is configured here.
+
+        Before any Sync came, not less than the usual one: what is configured here need not be the
+        master's.
+        """
         configured_s = port.settings.sync_interval_s if port else 1
+        if len(self._syncs) < 2:
+            return max(configured_s, USUAL_INTERVAL_S)
         if len(self._syncs) < 4:
             return configured_s
         (first_ns, first), (last_ns, last) = self._syncs[1], self._syncs[-1]

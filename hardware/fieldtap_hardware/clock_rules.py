@@ -383,6 +383,10 @@ def check_utc(clock: PtpClock, leap: LeapSeconds | Unreadable, now_s: float) -> 
         reason = leap.reason if isinstance(leap, Unreadable) else ""
         remedy = "install the package tzdata"
         return judged(Verdict.UNKNOWN, f"{says}; what is right is not known ({reason})", remedy)
+    if said.utc_offset_s > known.tai_utc_s and known.expires_s <= now_s:
+        # It may know of a leap second that is not in the list; none was ever taken away.
+        summary = f"{says}, {known.tai_utc_s} s says a list of leap seconds that has expired"
+        return judged(Verdict.UNKNOWN, summary, "bring the package tzdata up to date")
     if said.utc_offset_s != known.tai_utc_s:
         remedy = f"set the grandmaster's UTC offset to {known.tai_utc_s} s"
         return judged(Verdict.FAIL, f"{says}; it is {known.tai_utc_s} s", remedy)

@@ -47,7 +47,7 @@ def read_settings(path: Path | None = None) -> ClockSettings:
         return ClockSettings()
     except OSError as error:
         return ClockSettings(problem=f"{path}: {error.strerror}")
-    except (ValueError, msgspec.ValidationError) as error:
+    except (ValueError, RecursionError) as error:  # of TOML and of the form
         return ClockSettings(problem=f"{path}: {error}")
     wrong = [name for name in settings.grandmaster if not IDENTITY.fullmatch(bare(name))]
     if wrong:

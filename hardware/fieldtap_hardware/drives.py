@@ -61,12 +61,13 @@ class Drive(Struct, frozen=True, kw_only=True, tag=True):
     paravirtual: bool  # a guest's disk, whose drive only the host knows
     temperature: Temperature | None
     health: Health | Unreadable
+    others: tuple[str, ...] = ()  # drives that hold the directory together with it, not asked
 
 
 def read_drive(
     directory: Path, ask: Ask, sys: Path = SYS, mounts: Path = MOUNTS
 ) -> Drive | Unreadable:
-    """The drive under `directory`, through partitions and the first of stacked devices.
+    """The drive under `directory`, through partitions and stacked devices; of several the first.
 
     Asks smartctl, else nvme; both need root. `Unreadable` where no single drive is beneath: memory,
     a network, a directory that does not exist.
@@ -81,7 +82,7 @@ def read_drive(
         path = _source_device(source, sys)
         if path is None:
             return Unreadable(f"is no drive but {kind or 'something else'}")
-    disk = _whole_disk(path)
+    disk, *others = _whole_disks(path)
     device = f"/dev/{disk.name}"
     paravirtual = "virtio" in str(disk) or disk.name.startswith(("vd", "xvd"))
     health = Unreadable("is a guest's disk") if paravirtual else ask_health(device, ask)
@@ -91,6 +92,7 @@ def read_drive(
         paravirtual=paravirtual,
         temperature=_read_temperature(disk) or _told_temperature(health),
         health=health,
+        others=tuple(f"/dev/{one.name}" for one in others),
     )
 
 
@@ -124,16 +126,13 @@ def _source_device(source: str | None, sys: Path) -> Path | None:
         return None
 
 
-def _whole_disk(path: Path) -> Path:
-    """The disk of a partition, and what a mapped or encrypted device rests on."""
-    for _ in range(8):  # deeper stacks are not made
-        if (path / "partition").exists():
-            path = path.parent
-        slaves = sorted((path / "slaves").glob("*"))
-        if not slaves:
-            return path
-        path = slaves[0].resolve()
-    return path
+def _whole_disks(path: Path, depth: int = 8) -> list[Path]:
+    """The disk of a partition, and those that a mapped, encrypted or joined device rests on."""
+    if (path / "partition").exists():
+        path = path.parent
+    slaves = sorted((path / "slaves").glob("*")) if depth else []  # deeper stacks are not made
+    found = [disk for slave in slaves for disk in _whole_disks(slave.resolve(), depth - 1)]
+    return list(dict.fromkeys(found)) or [path]
 
 
 def _read_temperature(disk: Path) -> Temperature | None:
@@ -257,6 +256,12 @@ def check_health(directory: str, drive: Drive | Unreadable) -> Check:
         remedy = "test it: `smartctl -t short` and `smartctl -l selftest`"
         return _check("storage.health", directory, Verdict.UNKNOWN, summary, evidence, remedy)
     summary = f"{drive.device} calls itself healthy"
+    if drive.others:
+        summary += (
+            f"; {', '.join(drive.others)}, which hold the folder together with it, were not asked"
+        )
+        remedy = f"ask each of them: `smartctl -H {drive.others[0]}`"
+        return _check("storage.health", directory, Verdict.UNKNOWN, summary, evidence, remedy)
     return _check("storage.health", directory, Verdict.OK, summary, evidence)
 
 

@@ -43,7 +43,7 @@ class Firmware(Struct, frozen=True, kw_only=True):
 
 
 Versions = dict[str, Firmware]
-"""What one channel knows, by PCI address."""
+"""What one channel knows, by the port's name."""
 
 
 def read_firmware(ports: Sequence[Port], ask: Ask = ask_program) -> list[Firmware]:

@@ -6,16 +6,19 @@ from pathlib import Path
 
 from fieldtap_hardware.adapter_checks import find_known_bad
 from fieldtap_hardware.adapters import identify, read_catalogue
+from fieldtap_hardware.firmware import devlink_handle
 from fieldtap_hardware.firmware_images import ImageError, digest_of
 from fieldtap_hardware.firmware_plan import Machine, Plan
 from fieldtap_hardware.firmware_versions import same
 from fieldtap_hardware.ports import Port
+from fieldtap_hardware.power import read_supplies, runs_on_ac
 from fieldtap_hardware.programs import find_program
-from fieldtap_hardware.sysfs import clean_text, parse_int, read_bytes, read_text
+from fieldtap_hardware.sysfs import clean_text, read_bytes
 from fieldtap_hardware.verdicts import Check, Evidence, Verdict
 
 LEAST_BATTERY_PERCENT = 50
 LISTING_BYTES = 1 << 20
+EVERY_PORT = "0"  # in /proc/net/packet
 VOLATILE = ("tmpfs", "ramfs", "overlay")
 
 _Finding = tuple[Verdict, str, Evidence, str | None]
@@ -30,7 +33,7 @@ def precheck(plan: Plan, machine: Machine, not_newer: str | None = None) -> list
     ports = [port for port in machine.ports() if port.name in plan.ports]
     findings = {
         "image": check_image(plan),
-        "adapter": check_adapter(plan),
+        "adapter": check_adapter(plan, ports),
         "direction": check_direction(plan, not_newer),
         "version": check_version(plan, ports),
         "tool": check_tool(plan, machine),
@@ -67,13 +70,19 @@ def check_image(plan: Plan) -> _Finding:
     return Verdict.OK, "is the image that was pinned", evidence, None
 
 
-def check_adapter(plan: Plan) -> _Finding:
-    """`ok` where the manifest names this very device and the tool knows its driver."""
+def check_adapter(plan: Plan, ports: Sequence[Port]) -> _Finding:
+    """`ok` where the manifest names this very device, and it still has the plan's `ports`.
+
+    An enclosure may have been swapped since the plan was made, and names of ports come back.
+    """
     evidence: Evidence = {
         "device_id": plan.device_id,
         "family": plan.family,
         "devices": list(plan.image.devices),
     }
+    if tuple(port.name for port in ports) != plan.ports or not _is_planned(plan, ports):
+        summary = "the adapter is not the one that the plan was made for, or was unplugged"
+        return Verdict.FAIL, summary, evidence, "leave it plugged in, and plan the update again"
     if plan.device_id is None:
         remedy = "run this as root; an adapter that is not identified is not written to"
         return Verdict.FAIL, "the adapter does not tell what it is", evidence, remedy
@@ -84,6 +93,13 @@ def check_adapter(plan: Plan) -> _Finding:
         remedy = "see that the image is right for it, then say so: --accept adapter"
         return Verdict.UNKNOWN, "the adapter is in no family that is known", evidence, remedy
     return Verdict.OK, f"the image is for this adapter ({plan.family})", evidence, None
+
+
+def _is_planned(plan: Plan, ports: Sequence[Port]) -> bool:
+    """Whether the plan's handle is one of the ports', and each of them has its PCI id."""
+    handles = {devlink_handle(port) for port in ports}
+    ids = {port.pci[0].device_id if port.pci else port.driver for port in ports}
+    return not ports or (plan.handle in handles and ids == {plan.device_id})
 
 
 def check_direction(plan: Plan, not_newer: str | None) -> _Finding:
@@ -130,29 +146,26 @@ def check_tool(plan: Plan, machine: Machine) -> _Finding:
 
 def check_power(folder: Path) -> _Finding:
     """`fail` on battery or with less than half of one, `unknown` where the machine is silent."""
-    online, percents, discharging = list[bool](), list[int](), False
-    for supply in sorted(folder.glob("*")):
-        kind = read_text(supply / "type")
-        if kind == "Battery" and read_text(supply / "scope") != "Device":
-            percent = parse_int(read_text(supply / "capacity"), 0, 100)
-            percents += [] if percent is None else [percent]
-            discharging |= read_text(supply / "status") == "Discharging"
-        elif kind in ("Mains", "USB") and read_text(supply / "scope") != "Device":
-            state = parse_int(read_text(supply / "online"), 0, 2)
-            online += [] if state is None else [state > 0]
+    supplies = read_supplies(folder)
+    batteries = [one for one in supplies if one.kind == "Battery"]
+    percents = [one.capacity_percent for one in batteries if one.capacity_percent is not None]
+    on_ac = runs_on_ac(supplies)
     evidence: Evidence = {
-        "on_ac": any(online) if online else None,
-        "discharging": discharging,
+        "on_ac": on_ac,
+        "discharging": any(one.status == "Discharging" for one in batteries),
         "battery_percent": min(percents, default=None),
     }
     plug = "plug the machine in, and wait until its battery is at least half full"
-    if discharging or (online and not any(online)):
+    if evidence["discharging"] or on_ac is False:
         return Verdict.FAIL, "runs on battery", evidence, plug
     if percents and min(percents) < LEAST_BATTERY_PERCENT:
         return Verdict.FAIL, f"its battery is at {min(percents)} %", evidence, plug
-    if not online and not percents:
-        remedy = "see that it is plugged in, then say so: --accept power"
-        return Verdict.UNKNOWN, "the machine does not tell how it is powered", evidence, remedy
+    if on_ac is None or len(percents) < len(batteries):
+        remedy = "see that it is plugged in and charged, then say so: --accept power"
+        summary = "the machine does not tell how it is powered"
+        if on_ac:
+            summary = "runs on AC; how full its battery is it does not tell"
+        return Verdict.UNKNOWN, summary, evidence, remedy
     return Verdict.OK, "runs on AC", evidence, None
 
 
@@ -160,8 +173,9 @@ def check_captures(ports: Sequence[Port], machine: Machine) -> _Finding:
     """`fail` while an engine runs, or anybody's packet socket listens on a port of the adapter."""
     engines = machine.engines()
     rows = [line.split() for line in _listing(machine.packet_sockets).split("\n")[1:]]
-    bound = {row[4] for row in rows if len(row) > 4}  # packet(7): the index of the interface
-    watched = [port.name for port in ports if str(port.index) in bound]
+    # The interface's index, or 0 for all of them; a socket of protocol 0 receives nothing.
+    bound = {row[4] for row in rows if len(row) > 4 and row[3] != "0000"}
+    watched = [port.name for port in ports if {str(port.index), EVERY_PORT} & bound]
     evidence: Evidence = {"engines": engines, "ports_with_packet_sockets": watched}
     if engines:
         remedy = "end it first: `fieldtap capture list`, `fieldtap capture stop NAME`"

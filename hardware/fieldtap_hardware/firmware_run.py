@@ -1,5 +1,6 @@
 """One update on its way: its plan, its journal, how it may end, and the report of that."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -79,9 +80,8 @@ class Run:
 
     def must_write_again(self) -> bool:
         """Did what the last writer left prove not to be the image?"""
-        stuck = self.journal.find("stuck", "note")
-        in_flash = stuck is not None and stuck.data.get("step") in ("write", "verify")
-        return in_flash and stuck.number > self.writers()[-1].number  # type: ignore[union-attr]
+        since = self.journal.entries[self.writers()[-1].number :]
+        return any(entry.step == "stuck" and entry.data.get("flash_is_wrong") for entry in since)
 
     def stopped_in(self) -> str:
         return self.journal.unfinished() or self.journal.entries[-1].step
@@ -119,7 +119,8 @@ class Run:
 
     def roll_back(self, why: str) -> UpdateReport:
         """Undo what the steps before the write did. May itself be interrupted and done again."""
-        self.journal.append("roll back", "begin", {"why": why})
+        with contextlib.suppress(OSError):  # a full disk must not leave the ports down
+            self.journal.append("roll back", "begin", {"why": why})
         try:
             self.switch_on()
         except UpdateError as error:
@@ -133,9 +134,12 @@ class Run:
             )
         )
 
-    def stuck(self, why: str, remedy: str) -> UpdateReport:
+    def stuck(self, why: str, remedy: str, *, flash_is_wrong: bool = False) -> UpdateReport:
+        """Leave the journal open; `flash_is_wrong` where what a writer left is not the image."""
         step = self.stopped_in()
-        self.journal.append("stuck", "note", {"step": step, "why": why})
+        data = {"step": step, "why": why, "flash_is_wrong": flash_is_wrong}
+        with contextlib.suppress(OSError):  # a full disk may be what it is stuck at
+            self.journal.append("stuck", "note", data)
         self.journal.close()
         return UpdateReport(
             outcome=Outcome.STUCK,

@@ -3,10 +3,12 @@
 One that fails before anything was written raises StepError, one that fails later StuckError.
 """
 
+import lzma
 import os
 import shutil
 import tarfile
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import msgspec
 
 from fieldtap_hardware import writing
 from fieldtap_hardware.firmware import devlink_handle
-from fieldtap_hardware.firmware_images import digest_of
+from fieldtap_hardware.firmware_images import ImageError, digest_of
 from fieldtap_hardware.firmware_plan import State
 from fieldtap_hardware.firmware_run import Run, StepError, StuckError
 from fieldtap_hardware.firmware_versions import same
@@ -38,17 +40,36 @@ def _lock(run: Run) -> dict[str, object]:
 
     The machine's lock is held by now, and lasts as long as this process.
     """
+    _copy_image(run)
+    if run.plan.tool.unpacks:
+        _unpack(run)  # again before it is written: this only shows that it can be
+    return {"sha256": run.plan.image.sha256}
+
+
+def _copy_image(run: Run) -> None:
+    """Copy the image beside the journal. Raises StepError where it is not what was pinned."""
     shutil.copyfile(run.plan.image.file, run.image_file())
-    if digest_of(run.image_file()) != run.plan.image.sha256:
+    if not _is_pinned(run.image_file(), run):
         raise StepError(f"{run.plan.image.file} is not the image that was pinned")
     _sync(run.image_file())
-    if run.plan.tool.unpacks:
-        try:
-            with tarfile.open(run.image_file()) as packed:
-                packed.extractall(run.folder / "unpacked", filter="data")
-        except tarfile.TarError as error:
-            raise StepError(f"{run.plan.image.file}: {error}") from error
-    return {"sha256": run.plan.image.sha256}
+
+
+def _is_pinned(file: Path, run: Run) -> bool:
+    try:
+        return digest_of(file) == run.plan.image.sha256
+    except ImageError:
+        return False
+
+
+def _unpack(run: Run) -> None:
+    """Unpack the copy of the image. Raises StepError where it is no tar, or damaged."""
+    folder = run.folder / "unpacked"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        with tarfile.open(run.image_file()) as packed:
+            packed.extractall(folder, filter="data")
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise StepError(f"{run.plan.image.file}: {error}") from error
 
 
 def _quiesce(run: Run) -> dict[str, object]:
@@ -78,12 +99,25 @@ def _write(run: Run) -> dict[str, object]:
         if code is not None and code < KILLED:
             return _judge(run, code)
         run.machine.say("nobody saw how the write ended: writing the same image again")
-    if digest_of(run.image_file()) != run.plan.image.sha256:
-        raise StuckError("the copy of the image is damaged", "supply it again, and update again")
-    if run.plan.tool.kernel_loads:
-        shutil.copyfile(run.image_file(), run.staged)
-        _sync(run.staged)
+    _make_ready(run)
     return _judge(run, _run_patiently(run, "write", run.command()))
+
+
+def _make_ready(run: Run) -> None:
+    """Put the image where the tool takes it from; a power cut may have damaged what was there."""
+    try:
+        if not _is_pinned(run.image_file(), run):
+            _copy_image(run)
+        if run.plan.tool.unpacks:
+            _unpack(run)
+        if run.plan.tool.kernel_loads:
+            shutil.copyfile(run.image_file(), run.staged)
+            _sync(run.staged)
+    except (StepError, OSError) as error:
+        if not run.has_written():
+            raise
+        remedy = f"put the image back at {run.plan.image.file}, then: `{run.resume_command()}`"
+        raise StuckError(f"the image cannot be written again: {error}", remedy) from error
 
 
 def _judge(run: Run, code: int | None) -> dict[str, object]:
@@ -115,10 +149,17 @@ def _verify(run: Run) -> dict[str, object]:
     version = run.plan.image.version
     if stored is None or same(stored, version) or after.paths_to(version):
         return {"stored": stored}
+    if _is_of_a_part(run) and stored != run.plan.before.stored(run.plan.tool.stored_by):
+        return {"stored": stored, "reason": "the version of a part: proves neither"}
     raise StuckError(
         f"the writer reported success, but {run.plan.tool.stored_by} still tells {stored}",
         _what_to_do(run),
     )
+
+
+def _is_of_a_part(run: Run) -> bool:
+    """Whether what is stored may be told part by part, while the image is all of them (ice)."""
+    return run.plan.tool.stored_by == "devlink" and run.plan.image.component is None
 
 
 def _activate(run: Run) -> dict[str, object]:

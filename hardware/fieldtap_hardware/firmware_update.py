@@ -25,7 +25,7 @@ from fieldtap_hardware.firmware_plan import Machine, Plan, UpdateError
 from fieldtap_hardware.firmware_precheck import check_power, precheck, refusals
 from fieldtap_hardware.firmware_run import Outcome, Run, StepError, StuckError, UpdateReport
 from fieldtap_hardware.firmware_steps import STEPS, wait_for_writers
-from fieldtap_hardware.journal import Journal, JournalError
+from fieldtap_hardware.journal import Journal, JournalError, parse
 from fieldtap_hardware.verdicts import Verdict
 
 OPEN = "open"  # the folder of the one update that is not finished
@@ -122,11 +122,11 @@ def _go(run: Run, steps: Sequence[str]) -> UpdateReport:
         for name in steps:
             run.machine.say(f"{name} ...")
             run.step(name, lambda name=name: STEPS[name](run))  # type: ignore[misc]
-    except (StepError, ImageError) as error:
+    except StepError as error:
         return run.roll_back(str(error))
     except StuckError as error:
-        return run.stuck(str(error), error.remedy)
-    except (OSError, UpdateError, JournalError, KeyboardInterrupt) as error:
+        return run.stuck(str(error), error.remedy, flash_is_wrong=True)
+    except (OSError, ImageError, UpdateError, JournalError, KeyboardInterrupt) as error:
         why = str(error) or "interrupted"
         if run.has_written():
             return run.stuck(why, f"see to that, then: `{run.resume_command()}`")
@@ -149,7 +149,10 @@ def _only_one(state: Path) -> Iterator[None]:
 def _is_begun(folder: Path) -> bool:
     """Is there a plan in the journal? Before that, nothing had been done."""
     path = folder / JOURNAL
-    return path.exists() and b"\n" in path.read_bytes()
+    try:
+        return path.exists() and bool(parse(path.read_bytes())[0])
+    except JournalError:
+        return True  # what is damaged is for people to look at
 
 
 def _reopen(folder: Path, machine: Machine) -> Run:

@@ -30,9 +30,12 @@ class Interrupts(Struct, frozen=True):
 
 
 def read_interrupts(port: Port, net: Path = NET, proc_irq: Path = PROC_IRQ) -> Interrupts:
-    """The interrupts of the port's device; those of a virtio port are its PCI function's."""
+    """The interrupts of the port's device; those of a virtio port are its PCI function's.
+
+    Above a PCI function is a bridge, whose interrupts are about the bus and not about frames.
+    """
     device = net / port.name / "device"
-    for place in (device, device.resolve().parent):
+    for place in (device,) if port.bus == "pci" else (device, device.resolve().parent):
         numbers = sorted(
             number
             for path in place.glob("msi_irqs/*")

@@ -4,6 +4,7 @@ A crash can tear only the last line, since each is synced before the next is beg
 is cut off when the journal is opened again; damage anywhere else is an error, not a guess.
 """
 
+import errno
 import os
 import time
 from collections.abc import Mapping
@@ -45,7 +46,7 @@ class Journal:
         sync_folder(path.parent)
 
     def append(self, step: str, event: Event, data: Mapping[str, object] | None = None) -> None:
-        """Add an entry; it is on the disk when this returns."""
+        """Add an entry; it is on the disk when this returns. Raises OSError, adding nothing."""
         entry = Entry(
             number=len(self.entries),
             time_ns=time.time_ns(),
@@ -53,8 +54,15 @@ class Journal:
             event=event,
             data=dict(data or {}),
         )
-        self._file.write(msgspec.json.encode(entry) + b"\n")
-        os.fsync(self._file.fileno())
+        line = msgspec.json.encode(entry) + b"\n"
+        whole_bytes = self._file.seek(0, os.SEEK_END)
+        try:
+            if self._file.write(line) != len(line):  # as a disk does that is nearly full
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(self.path))
+            os.fsync(self._file.fileno())
+        except OSError:
+            self._file.truncate(whole_bytes)  # else the next line would go on in the torn one
+            raise
         self.entries.append(entry)
 
     def close(self) -> None:

@@ -46,6 +46,21 @@ def _read_supply(path: Path) -> Supply:
     )
 
 
+def runs_on_ac(supplies: Sequence[Supply]) -> bool | None:
+    """Whether power comes from outside: a supply says so, or a battery does not run down.
+
+    None where neither tells: a battery of unknown status proves nothing.
+    """
+    if any(one.online for one in supplies):
+        return True
+    if any(one.online is False for one in supplies):
+        return False
+    status = {one.status for one in supplies if one.kind == "Battery"}
+    if "Discharging" in status:
+        return False
+    return True if status and status <= {"Charging", "Full", "Not charging"} else None
+
+
 def check_supply(supplies: Sequence[Supply]) -> Check:
     """`ok` on mains, `warn` on battery, `fail` on one that is nearly empty."""
     evidence: Evidence = {
@@ -61,7 +76,7 @@ def check_supply(supplies: Sequence[Supply]) -> Check:
         summary = "lists no power supply, as desktops and guests do"
         return _check("power.supply", Verdict.NOT_APPLICABLE, summary, evidence)
     discharging = [one.name for one in batteries if one.status == "Discharging"]
-    plugged = any(one.online for one in supplies)
+    plugged = runs_on_ac(supplies)
     level = f" at {min(levels)} %" if levels else ""
     if plugged and discharging:
         summary = f"is plugged in, but {discharging[0]} is discharged{level}"
@@ -69,7 +84,7 @@ def check_supply(supplies: Sequence[Supply]) -> Check:
         return _check("power.supply", Verdict.WARN, summary, evidence, remedy)
     if plugged:
         return _check("power.supply", Verdict.OK, "runs on mains", evidence)
-    if not discharging and not batteries:
+    if plugged is None or not batteries:
         summary = "does not tell where its power comes from"
         remedy = "see that the power supply is plugged in"
         return _check("power.supply", Verdict.UNKNOWN, summary, evidence, remedy)

@@ -360,6 +360,7 @@ def read_clock_at(path: str, timeout_s: float = ANSWER_TIMEOUT_S) -> PtpClock | 
     """
     try:
         with _reply_socket() as asking:
+            asking.settimeout(timeout_s)  # for sending: who was stopped lets its queue fill up
             asking.connect(path)  # from here on the kernel takes answers from there alone
             answer = _first(DefaultSet, _ask(asking, {DEFAULT_ID: 1}, timeout_s))
             if answer is None:

@@ -7,13 +7,11 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import msgspec
-
 from fieldtap_hardware import ethtool
 from fieldtap_hardware.ports import LIVE, Kernel, Port
 from fieldtap_hardware.programs import Ask
 from fieldtap_hardware.readings import Readings
-from fieldtap_hardware.sysfs import read_text
+from fieldtap_hardware.sysfs import clean_text, read_bytes, read_text
 from fieldtap_hardware.verdicts import Unreadable
 
 NET = Path("/sys/class/net")
@@ -86,12 +84,12 @@ PORT_TOOLS: tuple[tuple[str, ...], ...] = (
 IOCTLS = {"GDRVINFO": ethtool.GDRVINFO, "GET_TS_INFO": ethtool.GET_TS_INFO}
 
 
-def collect(readings: Readings, ask: Ask, kernel: Kernel = LIVE) -> dict[str, str]:
-    """Text by the name of its file; what could not be had says why in its place."""
-    raw = {
+def collect(readings: Readings, ask: Ask, kernel: Kernel = LIVE) -> dict[str, object]:
+    """Text, or values for JSON, by file's name; what could not be had says why in its place."""
+    raw: dict[str, object] = {
         "kernel_options.txt": _kernel_options(),
-        "files.json": _json(dict(_files(readings.ports))),
-        "ioctls.json": _json(_ioctls(readings.ports, kernel)),
+        "files.json": dict(_files(readings.ports)),
+        "ioctls.json": _ioctls(readings.ports, kernel),
         "dmesg.txt": _dmesg(ask),
     }
     for command in TOOLS:
@@ -126,7 +124,8 @@ def _kernel_options() -> str:
 
 def _files(ports: Sequence[Port]) -> Iterator[tuple[str, str | None]]:
     for file in MACHINE_FILES:
-        yield file, read_text(Path(file))
+        found = read_bytes(Path(file), MAX_OUTPUT)  # those of /proc are longer than a page
+        yield file, None if found is None else clean_text(found)
     for port in ports:
         for name in PORT_FILES:
             path = NET / port.name / name
@@ -143,7 +142,3 @@ def _ioctls(ports: Sequence[Port], kernel: Kernel) -> dict[str, dict[str, str | 
         port: {name: None if answer is None else answer.hex(" ") for name, answer in of.items()}
         for port, of in answers.items()
     }
-
-
-def _json(value: object) -> str:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"

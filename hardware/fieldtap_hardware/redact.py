@@ -19,7 +19,7 @@ LONG_HEX = re.compile(r"\b(?:0x)?[0-9a-fA-F]{24,}\b")  # keys; no version or add
 LABELLED = re.compile(
     r"""(?ix)(
         \b(?:device\ serial\ number|vendor\ sn)\s*:?\s+
-        |\b[\w ]*(?:serial(?:[ _-]*(?:number|no|num))?|licen[cs]e[ _-]*key|key[ _-]*value|password
+        |(?:serial(?:[ _-]*(?:number|no|num))?|licen[cs]e[ _-]*key|key[ _-]*value|password
         |passphrase|secret|token|ssid|bssid|psk|wwn|eui64|nguid|asset[ _-]*tag|host[ _-]*name)
         \b["']?\s*[:=]\s*["']?|\[SN\][^:\n]*:\s*
     )([^"'\s,}\]][^"'\n,}\]]*)"""

@@ -4,6 +4,7 @@ No file in /proc lists the IPv4 addresses of a port or the routes of every table
 requests do. Numbers are those of <linux/netlink.h>, <linux/if_addr.h> and <linux/rtnetlink.h>.
 """
 
+import errno
 import ipaddress
 import os
 import socket
@@ -29,20 +30,21 @@ ADDRESS = struct.Struct("=BBBBI")
 ROUTE = struct.Struct("=BBBBBBBBI")
 NEXT_HOP = struct.Struct("=HBBi")
 
-TRIES = 3
+TRIES = 10
 TIMEOUT_S = 5.0
 
 
 def dump_kernel(request: int) -> bytes:
     """Every message that answers the dump `request`, for all address families.
 
-    A dump that a change interrupted is asked again. Raises OSError if the kernel refuses.
+    A dump that a change interrupted may lack messages, and is asked again. Raises OSError if the
+    kernel refuses, and EAGAIN where changes do not end.
     """
     for _ in range(TRIES):
         answer, interrupted = _dump_once(request)
         if not interrupted:
-            break
-    return answer
+            return answer
+    raise OSError(errno.EAGAIN, "they change all the time")
 
 
 def _dump_once(request: int) -> tuple[bytes, bool]:

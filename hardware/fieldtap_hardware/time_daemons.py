@@ -30,6 +30,7 @@ SFPTPD_TIMEOUT_S = 1.0
 MAX_METRICS_BYTES = 1 << 18
 CHRONY_COMMAND = ("chronyc", "-c", "tracking")
 CHRONY_FIELDS = 14
+LEAP_WORDS = ("Normal", "Insert second", "Delete second", "Not synchronised")
 METRIC = re.compile(
     r"[a-z_]*?(offset_snapshot_seconds|owd_snapshot_seconds|in_sync|is_disciplining|alarmtxt)"
     r'\{sync="((?:[^"\\]|\\.){1,64})"(?:,alarms="((?:[^"\\]|\\.){0,400})")?\} (\S{1,40})(?: \S+)?'
@@ -82,7 +83,7 @@ class Chrony(Struct, frozen=True):
     last_offset_ns: int
     root_delay_ns: int
     root_dispersion_ns: int
-    leap: str  # "Normal", "Insert second", "Delete second", "Not synchronised"
+    leap: str  # one of LEAP_WORDS
 
 
 class Sfptpd(Struct, frozen=True):
@@ -144,7 +145,8 @@ def management_sockets(daemons: Iterable[Daemon]) -> list[tuple[str, ...]]:
 
 def _sockets_of(daemon: Daemon) -> tuple[str, ...]:
     path = daemon.option("-f", "--config")
-    configured = parse_config(read_bytes(Path(path), MAX_CONFIG_BYTES) or b"" if path else b"")
+    folder = Path(f"/proc/{daemon.pid}/cwd")  # where a relative path begins
+    configured = parse_config(read_bytes(folder / path, MAX_CONFIG_BYTES) or b"" if path else b"")
     reader = daemon.option("--uds_ro_address") or configured.get("uds_ro_address")
     writer = daemon.option("--uds_address") or configured.get("uds_address")
     if reader is None and writer is None:
@@ -172,7 +174,9 @@ def read_chrony(ask: Ask = ask_program) -> Chrony | Unreadable:
 def parse_chrony(raw: bytes) -> Chrony | None:
     """One line of comma-separated values (chrony's client.c, process_cmd_tracking)."""
     words = clean_text(raw).split(",")
-    if len(words) != CHRONY_FIELDS or not words[2].isdecimal() or len(words[2]) > 3:
+    if len(words) != CHRONY_FIELDS or words[13] not in LEAP_WORDS:
+        return None
+    if not words[2].isdecimal() or len(words[2]) > 3:
         return None
     figures = [_ns(words[place]) for place in (4, 5, 10, 11)]
     offset, last, delay, dispersion = figures

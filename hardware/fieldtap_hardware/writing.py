@@ -19,15 +19,17 @@ from fieldtap_hardware.journal import sync_folder
 from fieldtap_hardware.programs import environment
 from fieldtap_hardware.sysfs import clean_text, read_text
 
-# $0 is the file for the exit code. Without a word on stdin, because whoever started this died,
-# nothing is run. Where logind is there, systemd-inhibit keeps the machine awake, its closed lid
-# included, until the other end of its pipe is let go; where it is not, nothing is lost.
+# $0 is the file for the exit code. The words are on the disk before it, since they tell whether a
+# program that failed had touched the flash. Without a word on stdin, because whoever started this
+# died, nothing is run. Where logind is there, systemd-inhibit keeps the machine awake, its closed
+# lid included, until the other end of its pipe is let go; where it is not, nothing is lost.
 GATE = """
 read -r go || exit 1
 exec 3>&1
 {
     "$@" </dev/null >&3 3>&-
     code=$?
+    sync /dev/fd/3
     echo "$code" >"$0.new" && sync "$0.new" && mv "$0.new" "$0"
 } | systemd-inhibit --what=shutdown:sleep:idle:handle-lid-switch --mode=block \
     --who=fieldtap --why="an adapter is being written to" cat >/dev/null 2>&1 3>&-

@@ -97,6 +97,12 @@ def devlink(adapter: Path, words: list[str]) -> int:
     state = read(adapter)
     if words[-2:] == ["dev", "info"]:
         versions = {key: {"fw": state[key]} for key in ("running", "stored")}
+        if state.get("parts"):  # as ice: the whole has no version of its own that is stored
+            option_rom = f"1.{state['writes']}"
+            versions = {
+                "running": {"fw.mgmt": state["running"], "fw.undi": "1.0"},
+                "stored": {"fw.undi": option_rom},
+            }
         known = state["driver"] not in ("i40e", "sfc")  # as in Linux 6.1
         device = {"driver": state["driver"], "versions": versions}
         show(json.dumps({"info": {HANDLE: device} if known else {}}))

@@ -121,6 +121,11 @@ def test_any_text_is_a_family_or_an_error_in_one_line(text: str) -> None:
     assert "\n" not in problem_of(text)
 
 
+@pytest.mark.parametrize("value", [5000 * "9", 5000 * "["])
+def test_figures_and_nesting_beyond_all_bounds_are_an_error_in_one_line(value: str) -> None:
+    assert problem_of(f"family = {value}")
+
+
 def problem_of(text: str) -> str:
     """What is wrong with a file; "" for a good one."""
     try:

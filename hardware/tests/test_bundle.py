@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import resource
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -229,6 +230,37 @@ def test_links_between_addresses_stay_and_their_kinds_too() -> None:
 def test_any_text_can_be_redacted_and_twice_is_as_once(text: str) -> None:
     once = Redactor(names=("host",)).text(text)
     assert Redactor(names=("host",)).text(once) == once
+
+
+def test_names_are_removed_where_a_line_of_a_file_begins_with_them(tmp_path: Path) -> None:
+    path = tmp_path / "machine.tar.gz"
+    raw = {"files.json": {"/etc/os-release": "ID=x\nlaptop7\n00:0f:53:21:43:65\n"}}
+    redactor = Redactor(names=("laptop7",))
+    write_bundle(path, MACHINE, raw, Duty.BLOCK, version="0.1.0", redactor=redactor)
+    text = gzip.decompress(path.read_bytes()).decode()
+    assert "laptop7" not in text
+    assert "21:43:65" not in text
+
+
+def test_a_bundle_of_a_machine_with_hundreds_of_ports_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "machine.tar.gz"
+    raw = {f"veth{number}/ethtool-i.txt": "driver: veth\n" for number in range(500)}
+    write_bundle(path, MACHINE, raw, Duty.BLOCK, version="0.1.0", redactor=Redactor())
+    assert len(read_bundle(path)[0].files) == 502
+
+
+def test_a_bundle_that_does_not_fit_on_the_disk_leaves_the_older_one(tmp_path: Path) -> None:
+    """A limit on the file's size stands for the full disk."""
+    path = written(tmp_path)
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OSError, match="large"):
+            written(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert list(tmp_path.glob("*.tar.gz*")) == [path]
 
 
 def test_of_the_kernels_log_only_what_is_about_hardware_is_taken() -> None:

@@ -260,6 +260,24 @@ def test_a_master_that_is_slower_than_configured_here_is_not_silent_between_its_
     assert (seen.sync_interval_s, seen.silent) == (4.0, False)
 
 
+def test_a_master_is_not_silent_by_an_interval_that_is_only_configured_here() -> None:
+    history = ClockHistory()
+    eager = port(syncs=1)
+    eager = msgspec.structs.replace(
+        eager, settings=msgspec.structs.replace(eager.settings, sync_interval_s=0.125)
+    )
+    history.observe(a_clock(ports=(eager,)), 0)
+    assert not history.observe(a_clock(ports=(eager,)), NS).silent
+    assert history.observe(a_clock(ports=(eager,)), 3 * NS).silent
+
+
+def test_an_offset_from_utc_is_not_wrong_by_a_list_that_has_expired() -> None:
+    old = LeapSeconds(37, NOW_S - 1)
+    check = checks_of(a_clock(time=tai(38)), leap=old)["utc"]
+    assert check.verdict is Verdict.UNKNOWN
+    assert "tzdata" in (check.remedy or "")
+
+
 def test_estimates_count_once_a_sync_and_only_while_locked() -> None:
     history = ClockHistory()
 

@@ -241,6 +241,25 @@ def test_the_drive_under_a_folder_is_found_through_its_partition(tmp_path: Path)
     assert found == replace(DRIVE, temperature=Temperature(41.85, 81.85, None))
 
 
+def test_a_drive_that_holds_a_folder_together_with_others_does_not_speak_for_them(
+    tmp_path: Path,
+) -> None:
+    number = tmp_path.stat().st_dev
+    devices = tmp_path / "sys/devices"
+    (devices / "virtual/block/md0/slaves").mkdir(parents=True)
+    for name in ("nvme0n1", "nvme1n1"):
+        (devices / name).mkdir()
+        (devices / f"virtual/block/md0/slaves/{name}").symlink_to(devices / name)
+    link = tmp_path / f"sys/dev/block/{os.major(number)}:{os.minor(number)}"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(devices / "virtual/block/md0")
+    found = read_drive(tmp_path, answers(smartctl=NVME_BY_SMARTCTL), tmp_path / "sys")
+    check = check_health("/captures", found)
+    assert check.verdict is UNKNOWN
+    assert "/dev/nvme1n1" in check.summary
+    assert check.remedy
+
+
 def test_a_folder_in_memory_is_on_no_drive() -> None:
     memory = Path("/dev/shm")
     if not memory.is_dir() or os.major(memory.stat().st_dev):

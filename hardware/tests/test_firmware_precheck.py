@@ -1,5 +1,7 @@
 """What refuses an update before it begins, and the manifests and journals that it reads."""
 
+import dataclasses
+import resource
 from collections.abc import Callable
 from hashlib import sha256
 from importlib import resources
@@ -15,9 +17,10 @@ from fieldtap_hardware.firmware_run import UpdateReport
 from fieldtap_hardware.firmware_tools import TOOLS
 from fieldtap_hardware.firmware_update import dry_run, find_open
 from fieldtap_hardware.firmware_versions import is_newer, same
-from fieldtap_hardware.journal import JournalError, parse
+from fieldtap_hardware.journal import Journal, JournalError, parse
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 SHA = "a" * 64
 MANIFEST = f"""
@@ -84,6 +87,7 @@ def test_nothing_in_the_way_is_a_plan_and_touches_nothing(folder: Path) -> None:
     [
         (set_adapter(engines=["tap"]), "captures"),
         (lambda it: (it / "packet").write_text("head\n00 3 3 0003 4 1 0 0 7\n"), "captures"),
+        (lambda it: (it / "packet").write_text("head\n00 3 3 0003 0 1 0 0 7\n"), "captures"),
         (set_adapter(default_route=True), "management"),
         (set_adapter(addresses=["192.0.2.1/24"]), "management"),
         (set_adapter(running="3.0.0"), "direction"),
@@ -151,6 +155,20 @@ def test_a_version_that_is_not_newer_must_be_asked_for_by_its_name(
     assert judge(folder, "2.0.0").outcome == "planned"
 
 
+@pytest.mark.parametrize("there", [{}, {"device_id": "8086:1572"}, {"address": "0000:05:00.0"}])
+def test_an_adapter_that_was_swapped_or_unplugged_since_it_was_planned_refuses(
+    folder: Path, there: dict[str, str]
+) -> None:
+    machine = fake_machine.machine(folder)
+    plan = make_plan(fake_adapter.PORT, find_image(folder / "images/new.bin"), machine)
+    (port,) = machine.ports()
+    function = replace(port.pci[0], **there)
+    now = [replace(port, bus_address=function.address, pci=(function,))] if there else []
+    report = dry_run(plan, dataclasses.replace(machine, ports=lambda: now))
+    assert refused_by(report) == ["update.adapter"]
+    assert "plan the update again" in (report.remedy or "")
+
+
 # --- power ----------------------------------------------------------------------------------------
 
 
@@ -178,6 +196,22 @@ def test_an_update_wants_ac_and_half_a_battery(
     supply(tmp_path, "AC", type="Mains", online=online)
     if percent:
         supply(tmp_path, "BAT0", type="Battery", capacity=percent, status=status)
+    assert check_power(tmp_path)[0] == verdict
+
+
+@pytest.mark.parametrize(
+    ("percent", "status", "verdict"),
+    [
+        ("80", "Unknown", "unknown"),
+        ("", "Charging", "unknown"),
+        ("80", "Full", "ok"),
+        ("80", "Discharging", "fail"),
+    ],
+)
+def test_a_battery_alone_proves_ac_only_by_its_status(
+    tmp_path: Path, percent: str, status: str, verdict: str
+) -> None:
+    supply(tmp_path, "BAT0", type="Battery", capacity=percent, status=status)
     assert check_power(tmp_path)[0] == verdict
 
 
@@ -345,3 +379,21 @@ def test_the_file_system_of_the_journal_is_that_of_the_nearest_mount() -> None:
     assert filesystem_of(Path("/var/lib/fieldtap"), mounts) == "tmpfs"
     assert filesystem_of(Path("/var/log"), mounts) == "ext4"
     assert filesystem_of(Path("/srv"), mounts) == "overlay"
+
+
+def test_an_entry_that_does_not_fit_on_the_disk_is_refused_and_tears_nothing(
+    tmp_path: Path,
+) -> None:
+    """A limit on the file's size stands for the full disk: both cut a write short."""
+    journal = Journal(tmp_path / "journal")
+    journal.append("plan", "begin")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (journal.path.stat().st_size + 20, limits[1]))
+    try:
+        with pytest.raises(OSError, match="journal"):
+            journal.append("plan", "end")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    journal.append("plan", "end")
+    journal.close()
+    assert [entry.event for entry in Journal(journal.path).entries] == ["begin", "end"]

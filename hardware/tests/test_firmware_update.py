@@ -14,6 +14,7 @@ import fake_adapter
 import fake_machine
 import pytest
 from fieldtap_hardware.firmware_steps import STEPS
+from fieldtap_hardware.journal import Journal
 
 HERE = Path(__file__).parent
 DRIVERS = {"devlink": "ice", "sfupdate": "sfc", "mstflint": "mlx5_core"}
@@ -90,6 +91,14 @@ def test_what_stores_without_activating_is_told_as_stored(tmp_path: Path) -> Non
     assert device(tmp_path)["running"] == "1.0.0"
 
 
+def test_a_part_whose_version_is_another_does_not_speak_against_the_whole(tmp_path: Path) -> None:
+    fake_machine.make_folder(tmp_path, "devlink", "ice", parts=True)
+    report = run(tmp_path, "update")
+    assert (report["outcome"], report["confirmed_by"]) == ("done", ["ethtool ioctl"])
+    assert device(tmp_path)["writes"] == 1
+    assert_cleared(tmp_path)
+
+
 def test_a_tool_that_can_saves_what_was_there(tmp_path: Path) -> None:
     fake_machine.make_folder(tmp_path, "mstflint", "mlx5_core")
     report = run(tmp_path, "update")
@@ -113,6 +122,19 @@ def test_an_image_that_is_no_folder_is_rolled_back_where_one_is_needed(tmp_path:
     fake_machine.make_folder(tmp_path, "nvmupdate64e", "i40e")
     assert run(tmp_path, "update")["outcome"] == "rolled_back"
     assert device(tmp_path)["writes"] == 0
+
+
+def test_a_packed_image_that_is_cut_short_is_rolled_back(tmp_path: Path) -> None:
+    image = fake_machine.make_folder(tmp_path, "nvmupdate64e", "i40e")
+    (tmp_path / "version").write_bytes(os.urandom(100_000))
+    with tarfile.open(image, "w:gz") as packed:
+        packed.add(tmp_path / "version", "version")
+    image.write_bytes(image.read_bytes()[:50_000])
+    fake_machine.write_manifest(image, "nvmupdate64e")
+    report = run(tmp_path, "update")
+    assert report["outcome"] == "rolled_back"
+    assert "ended before the end" in report["summary"]
+    assert_cleared(tmp_path)
 
 
 def test_what_nothing_else_tells_of_is_unverified(tmp_path: Path) -> None:
@@ -215,6 +237,38 @@ def test_after_kill_9_in_any_step_the_next_run_completes_or_rolls_back(
     assert (device(tmp_path)["running"], device(tmp_path)["stored"]) == (version, version)
     assert device(tmp_path)["writes"] == (0 if nothing_written else 1)
     assert_cleared(tmp_path)
+
+
+def test_a_lost_copy_of_the_image_is_taken_anew_and_never_told_as_nothing_written(
+    tmp_path: Path,
+) -> None:
+    image = fake_machine.make_folder(tmp_path, "devlink", "ice")
+    run(tmp_path, "update", "write", "note", "after")
+    (tmp_path / "state/open/image").unlink()
+    image.rename(tmp_path / "elsewhere")
+    report = run(tmp_path, "resume")
+    assert report["outcome"] == "stuck"
+    assert f"put the image back at {image}" in report["remedy"]
+    (tmp_path / "elsewhere").rename(image)
+    assert run(tmp_path, "resume")["outcome"] == "done"
+    assert_cleared(tmp_path)
+
+
+def test_an_interruption_while_verifying_does_not_write_again(tmp_path: Path) -> None:
+    fake_machine.make_folder(tmp_path, "devlink", "ice")
+    run(tmp_path, "update", "verify", "begin", "after")
+    stuck = Journal(tmp_path / "state/open/journal.jsonl")
+    stuck.append("stuck", "note", {"step": "verify", "why": "interrupted", "flash_is_wrong": False})
+    stuck.close()
+    assert run(tmp_path, "resume")["outcome"] == "done"
+    assert device(tmp_path)["writes"] == 1
+
+
+def test_a_journal_whose_first_line_is_torn_stands_in_nobodys_way(tmp_path: Path) -> None:
+    fake_machine.make_folder(tmp_path, "devlink", "ice")
+    (tmp_path / "state/open").mkdir(parents=True)
+    (tmp_path / "state/open/journal.jsonl").write_bytes(b'{"number":0,\0\0\0\n')
+    assert run(tmp_path, "update")["outcome"] == "done"
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

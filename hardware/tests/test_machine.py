@@ -204,6 +204,18 @@ def test_interrupts_belong_near_the_adapter_and_on_several_cores() -> None:
     assert check_interrupts(virtual, Interrupts((), ()), READY).verdict is NOT_APPLICABLE
 
 
+def test_interrupts_of_the_bridge_above_an_adapter_are_not_its_own(tmp_path: Path) -> None:
+    """An adapter with a line interrupt has none of its own to show, its root port has."""
+    function = tmp_path / "pci/0000:00:01.0/0000:01:00.0"
+    write(function.parent, {"msi_irqs/24": "msi"})
+    write(tmp_path / "irq/24", {"smp_affinity_list": "0"})
+    function.mkdir()
+    (tmp_path / "net/eth0").mkdir(parents=True)
+    (tmp_path / "net/eth0/device").symlink_to(function)
+    found = read_interrupts(PORT, tmp_path / "net", tmp_path / "irq")
+    assert check_interrupts(PORT, found, READY).verdict is UNKNOWN
+
+
 def test_interrupts_are_read_where_they_are_served(tmp_path: Path) -> None:
     function = tmp_path / "pci/0000:01:00.0"
     write(function, {"msi_irqs/30": "msix", "msi_irqs/31": "msix", "local_cpulist": "0-3"})

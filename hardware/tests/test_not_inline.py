@@ -186,6 +186,15 @@ def test_where_the_link_must_carry_on_the_same_states_are_judged_the_other_way()
     assert set(verdicts(BLOCKS, Duty.CARRY).values()) == {FAIL}
 
 
+def test_a_watchdog_that_is_not_told_of_leaves_a_hang_unknown_unless_it_makes_no_difference() -> (
+    None
+):
+    asleep = replace(BLOCKS, watchdog_ms=None, running=State.NORMAL)
+    carries = check_relay(PORT, replace(asleep, expiry=State.BYPASS), Duty.CARRY)[-1]
+    blocks = check_relay(PORT, replace(asleep, expiry=State.DISCONNECT), Duty.BLOCK)[-1]
+    assert (carries.verdict, blocks.verdict) == (Verdict.UNKNOWN, Verdict.OK)
+
+
 def test_a_watchdog_that_is_off_leaves_the_relay_as_it_is() -> None:
     off = replace(BLOCKS, running=State.BYPASS, watchdog_ms=0, expiry=State.DISCONNECT)
     assert verdicts(off)["port.bypass_watchdog"] is FAIL

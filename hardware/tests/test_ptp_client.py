@@ -4,7 +4,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -166,6 +166,17 @@ def test_a_peer_that_never_stops_does_not_hold_us(tmp_path: Path) -> None:
         outcome = read_clock_at(str(tmp_path / "s"), 0.2)
     assert isinstance(outcome, Unreadable)
     assert "no answer" in outcome.reason
+
+
+def test_a_daemon_that_was_stopped_does_not_hold_us_once_its_queue_is_full(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stopped:
+        stopped.bind(str(tmp_path / "ptp4l"))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filling:
+            filling.settimeout(0)
+            with suppress(BlockingIOError):
+                while True:
+                    filling.sendto(b"", str(tmp_path / "ptp4l"))
+        assert isinstance(read_clock_at(str(tmp_path / "ptp4l"), 0.05), Unreadable)
 
 
 @pytest.mark.parametrize("there", [False, True])

@@ -189,6 +189,7 @@ def test_tracking_that_is_cut_off_is_not_understood() -> None:
     assert found is not None
     assert (found.offset_ns, found.last_offset_ns, found.root_delay_ns) == (1500, -400, 2_000_000)
     assert parse_chrony(whole[:80]) is None
+    assert parse_chrony(whole.replace(b"Normal", b"Invalid")) is None  # chronyc's word for others
     assert parse_chrony(whole.replace(b".000001500", b".0000x1500")) is None
 
 
@@ -281,6 +282,8 @@ def test_any_list_of_leap_seconds_is_survived(text: str) -> None:
         ("goal_ns = 0\n", "above 0"),
         ("goal = 5\n", "goal"),
         ("grandmaster = [\n", "clock.toml"),
+        ("goal_ns = " + 5000 * "9", "digits"),
+        ("goal_ns = " + 5000 * "[", "recursion"),
     ],
 )
 def test_settings_are_read_or_say_what_is_wrong(

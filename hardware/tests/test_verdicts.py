@@ -204,6 +204,14 @@ def test_a_narrow_link_further_up_decides() -> None:
     assert check.evidence["limiting_hop_1518_byte_frames"] == "0000:00:1c.0"
 
 
+def test_a_port_that_shares_a_link_and_has_no_speed_yet_is_told_as_not_weighed() -> None:
+    dark = replace(PORT, name="eth1", speed_bps=None)
+    check = check_pcie(PORT, [PORT, dark])
+    assert check.verdict is check_pcie(PORT, [PORT]).verdict is OK
+    assert "without eth1, whose speed is not known" in check.summary
+    assert check_pcie(dark, [PORT, dark]).verdict is UNKNOWN
+
+
 def test_ports_behind_different_root_ports_do_not_share() -> None:
     others = [
         replace(
