@@ -4,11 +4,12 @@ from contextlib import suppress
 
 import pytest
 from fieldtap.failures import CommandError
-from fieldtap.linktest import figures, profiles, quantities, quick, stream_file, y1564
+from fieldtap.linktest import figures, profiles, quantities, quick, soak, stream_file, y1564
 from fieldtap.linktest.judging import judge, worst
+from fieldtap.linktest.outages import Links, LinkWatch
 from fieldtap.linktest.results import Service
 from fieldtap.linktest.search import longest_burst
-from fieldtap.linktest.trial import Flow
+from fieldtap.linktest.trial import Flow, Snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -199,3 +200,11 @@ def test_flows_become_streams_with_the_addresses_of_their_side() -> None:
     assert text.count("rate = ") == 1  # a stream file has no word for the top speed of one stream
     assert "count = 10" in text
     assert not stream_file.is_plain(flows)
+
+
+def test_frames_that_came_late_after_all_are_no_losses_of_a_soak() -> None:
+    course = soak.begin(64, 1000, 10, LinkWatch(lambda: Links((), 0)))
+    course.start(0)
+    for second, lost in enumerate((0, 30, 30, 36, 6), 1):
+        course(Snapshot(second * 1_000_000_000, second * 1000, second * 1000 - lost, lost))
+    assert [(record.from_ns, record.lost) for record in course.losses] == [(1_000_000_000, 6)]

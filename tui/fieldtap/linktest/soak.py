@@ -96,6 +96,8 @@ class Course:
     def _add(self, snapshot: Snapshot) -> None:
         if self.last is not None and snapshot.lost > self.last.lost:
             self._add_loss(_between(self.last, snapshot))
+        elif self.last is not None:
+            self._take_back(self.last.lost - snapshot.lost)
         if self._recorded is None:
             self._recorded = snapshot
         elif snapshot.at_ns - self._recorded.at_ns >= self.record_ns:
@@ -115,6 +117,14 @@ class Course:
             received=before.received + record.received,
             lost=before.lost + record.lost,
         )
+
+    def _take_back(self, late: int) -> None:
+        """Frames that were missing came after all: they were overtaken, not lost."""
+        while late > 0 and self.losses:
+            record = self.losses.pop()
+            if record.lost > late:
+                self.losses.append(replace(record, lost=record.lost - late))
+            late -= record.lost
 
 
 def _between(before: Snapshot, after: Snapshot) -> SoakRecord:
