@@ -25,7 +25,8 @@ PORT = "ft-ptp"
 COMMON = ("-2", "-S", "-m", "--logAnnounceInterval", "0", "--logSyncInterval", "-1")
 SERVO = ("--first_step_threshold", "0", "--pi_proportional_const", "0.7")
 QUICK = ("--pi_integral_const", "0.3")
-CHANGE = re.compile(r"ptp4l\[(\d+\.\d+)\]: port 1: (\w+) to (\w+) on ")
+# linuxptp 4 puts the interface's name behind the port's number.
+CHANGE = re.compile(r"ptp4l\[(\d+\.\d+)\]: port 1(?: \(\S+\))?: (\w+) to (\w+) on ")
 
 _numbers = itertools.count(1)
 
