@@ -16,7 +16,10 @@ mkdir /memory/upper /memory/work
 mount -t overlay -o lowerdir=/lower,upperdir=/memory/upper,workdir=/memory/work overlay /root
 for folder in proc sys dev; do mount --move "/$folder" "/root/$folder"; done
 mount -t debugfs debugfs /root/sys/kernel/debug
-mount -t tmpfs tmp /root/tmp
+case $checkout in
+    /tmp/*) ;; # there as it is, with memory over it
+    *) mount -t tmpfs tmp /root/tmp ;;
+esac
 mount -t tmpfs run /root/run
 mkdir -p /root/var/lib/fieldtap /root/lib/firmware
 mount -t tmpfs lib /root/var/lib/fieldtap

@@ -98,7 +98,7 @@ def digest() -> str:
 
 def boot(folder: Path) -> str:
     """Boot a guest with an e1000e; return what the probe printed."""
-    command = base_command(make_initrd(folder / "initrd"), "clock")
+    command = base_command(make_initrd(folder / "initrd"), "clock", processors=1)
     command += ["-netdev", "hubport,id=net,hubid=0", "-device", "e1000e,netdev=net"]
     with running_guest(command) as guest:
         return guest.wait_for("CLOCK").removeprefix("CLOCK ")

@@ -68,7 +68,8 @@ def test_what_was_written_is_removed_whatever_ends_the_measuring(
     folder.mkdir()
     if shutil.disk_usage(folder).free < 20 * BYTES + disk_trial.LEAVE_FREE_BYTES:
         pytest.skip("too little space")
-    command = [sys.executable, "-m", "fieldtap", "check", "--measure", "--write", "20GB"]
+    command = ["env", "--default-signal=HUP,INT,TERM"]  # as in a terminal, whatever started this
+    command += [sys.executable, "-m", "fieldtap", "check", "--measure", "--write", "20GB"]
     process = subprocess.Popen(
         [*command, "--dir", folder],
         stdout=subprocess.DEVNULL,
