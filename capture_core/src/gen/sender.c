@@ -28,7 +28,7 @@
 #define STARVED_NS 50000
 /*
  * The first call of a flood; and how long one may take, and the end go unnoticed. The kernel waits
- * some 16 ms after each call, whatever it made (net/bpf/test_run.c xdp_test_run_teardown).
+ * some 16 ms after each call, whatever it made: measured with Linux 6.18.
  */
 #define FLOOD_FRAMES 16384u
 #define FLOOD_NS     (100 * FT_NS_PER_MS)
